@@ -1,0 +1,64 @@
+"""Time as a seam: the server reads it through a `Clock`, tests move a fake one."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def now(self) -> datetime:
+        """The wall clock, with zone UTC."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds for measuring spans; never goes back."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait that many seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The wall clock, with zone UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Seconds for measuring spans; never goes back."""
+        return time.perf_counter()
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait that many seconds."""
+        await asyncio.sleep(delay_s)
+
+
+class FakeClock:
+    """A clock that only moves when told; `sleep` moves it."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:  # noqa: B008  a constant
+        self._now = start
+        self.slept_s: list[float] = []
+
+    def now(self) -> datetime:
+        """The set time."""
+        return self._now
+
+    def monotonic_s(self) -> float:
+        """The set time as seconds."""
+        return self._now.timestamp()
+
+    def advance(self, delay_s: float) -> None:
+        """Move time forward."""
+        self._now += timedelta(seconds=delay_s)
+
+    async def sleep(self, delay_s: float) -> None:
+        """Move time forward instead of waiting, and let others run."""
+        self.slept_s.append(delay_s)
+        self.advance(delay_s)
+        await asyncio.sleep(0)

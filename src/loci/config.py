@@ -1,0 +1,218 @@
+"""All settings in one value: defaults, then `config.toml` in the data folder, then the environment.
+
+Nothing else in the package reads the environment. `config.example` in the docs lists every key; `loci doctor` shows
+where each value came from.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from loci.errors import BadRequest
+from loci.model.base import ModelOverride, ProviderConfig
+from loci.types.json import JsonObject, JsonValue
+
+DEFAULT_PORT = 8283
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Wire = Literal["chat", "responses", "anthropic", "google"]
+
+# name, provider type, wire, key variable, base URL variable, default base URL
+_HOSTED: tuple[tuple[str, str, Wire, str, str, str], ...] = (
+    ("openai", "openai", "responses", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
+    ("anthropic", "anthropic", "anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
+    ("google_ai", "google_ai", "google", "GEMINI_API_KEY", "GEMINI_BASE_URL", "https://generativelanguage.googleapis.com"),
+    ("openrouter", "openrouter", "chat", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1"),
+    ("groq", "groq", "chat", "GROQ_API_KEY", "GROQ_BASE_URL", "https://api.groq.com/openai/v1"),
+    ("deepseek", "deepseek", "chat", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "https://api.deepseek.com/v1"),
+    ("mistral", "mistral", "chat", "MISTRAL_API_KEY", "MISTRAL_BASE_URL", "https://api.mistral.ai/v1"),
+    ("xai", "xai", "chat", "XAI_API_KEY", "XAI_BASE_URL", "https://api.x.ai/v1"),
+    ("together", "together", "chat", "TOGETHER_API_KEY", "TOGETHER_BASE_URL", "https://api.together.xyz/v1"),
+)
+# name, base URL variable, default base URL that is looked for (None: only when set)
+_LOCAL: tuple[tuple[str, str, str | None], ...] = (
+    ("ollama", "OLLAMA_BASE_URL", "http://127.0.0.1:11434"),
+    ("lmstudio", "LMSTUDIO_BASE_URL", "http://127.0.0.1:1234"),
+    ("vllm", "VLLM_BASE_URL", None),
+    ("llamacpp", "LLAMACPP_BASE_URL", None),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the operator can choose. Built by `load`, or directly in tests."""
+
+    home: Path
+    database_url: str
+    """`sqlite:///path` (the default) or `sqlite://:memory:`."""
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    api_key: str | None = None
+    """The key that clients must send. None is only allowed on loopback."""
+    default_model: str | None = None
+    default_embedding: str | None = "loci/wordllama"
+    """Embedding of new archives; None (LOCI_EMBEDDING=none) searches by words only."""
+    providers: tuple[ProviderConfig, ...] = ()
+    overrides: Mapping[str, ModelOverride] = field(default_factory=lambda: dict[str, ModelOverride]())
+    aliases: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    log_level: str = "info"
+    log_format: Literal["text", "json"] = "text"
+    model_timeout_s: float = 600.0
+    model_connect_timeout_s: float = 10.0
+    ping_interval_s: float = 20.0
+    body_limit_bytes: int = 50_000_000
+    run_steps_max: int = 50
+    run_duration_s_max: float = 3_600.0
+    run_tokens_max: int | None = None
+    run_cost_usd_max: float | None = None
+    stream_retention_s: float = 10_800.0
+    cors_origins: tuple[str, ...] = ()
+    durability: Literal["full", "normal"] = "full"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOOPBACK
+
+
+def load(environment: Mapping[str, str] | None = None, *, home: Path | None = None) -> Settings:
+    """Read the settings. Raises BadRequest with the name of the key that is wrong."""
+    env = os.environ if environment is None else environment
+    folder = home or Path(env.get("LOCI_HOME") or Path.home() / ".loci").expanduser()
+    document = _read_file(folder / "config.toml")
+    server = _table(document, "server")
+    base = Settings(
+        home=folder,
+        database_url=env.get("LOCI_DATABASE_URL") or _text(server, "database_url") or f"sqlite:///{folder / 'loci.db'}",
+        host=env.get("LOCI_HOST") or _text(server, "host") or "127.0.0.1",
+        port=_port(env.get("LOCI_PORT") or server.get("port") or DEFAULT_PORT),
+        api_key=env.get("LOCI_API_KEY") or env.get("LETTA_SERVER_PASSWORD") or _text(server, "api_key"),
+        providers=_providers(env, _table(document, "providers")),
+        overrides=_overrides(_table(document, "models")),
+        aliases={key: str(value) for key, value in _table(document, "aliases").items()},
+    )
+    return _with_choices(base, env, document)
+
+
+def _with_choices(base: Settings, env: Mapping[str, str], document: JsonObject) -> Settings:
+    server, limits = _table(document, "server"), _table(document, "limits")
+    embedding = env.get("LOCI_EMBEDDING") or _text(server, "embedding") or base.default_embedding
+    log_format = env.get("LOCI_LOG_FORMAT") or _text(server, "log_format") or "text"
+    durability = env.get("LOCI_DURABILITY") or _text(server, "durability") or "full"
+    if log_format not in ("text", "json"):
+        raise BadRequest(f"LOCI_LOG_FORMAT is '{log_format}', but must be 'text' or 'json'.")
+    if durability not in ("full", "normal"):
+        raise BadRequest(f"LOCI_DURABILITY is '{durability}', but must be 'full' or 'normal'.")
+    origins = env.get("LOCI_CORS_ORIGINS") or _text(server, "cors_origins") or ""
+    return replace(
+        base,
+        default_model=env.get("LOCI_MODEL") or _text(server, "model"),
+        default_embedding=None if embedding == "none" else embedding,
+        log_level=(env.get("LOCI_LOG_LEVEL") or _text(server, "log_level") or "info").lower(),
+        log_format=log_format,
+        durability=durability,
+        cors_origins=tuple(origin.strip() for origin in origins.split(",") if origin.strip()),
+        run_steps_max=int(_number(limits, "steps", base.run_steps_max)),
+        run_duration_s_max=_number(limits, "seconds", base.run_duration_s_max),
+        run_tokens_max=int(_number(limits, "tokens", 0)) or None,
+        run_cost_usd_max=_number(limits, "usd", 0.0) or None,
+        model_timeout_s=_number(limits, "model_seconds", base.model_timeout_s),
+    )
+
+
+def _read_file(path: Path) -> JsonObject:
+    if not path.is_file():
+        return {}
+    try:
+        return cast("JsonObject", tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{path} is not valid TOML: {error}") from error
+
+
+def _table(document: JsonObject, name: str) -> JsonObject:
+    value = document.get(name, {})
+    if not isinstance(value, Mapping):
+        raise BadRequest(f"'{name}' in config.toml must be a table.")
+    return value
+
+
+def _text(table: JsonObject, key: str) -> str | None:
+    value = table.get(key)
+    return None if value is None else str(value)
+
+
+def _number(table: JsonObject, key: str, default: float) -> float:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRequest(f"'{key}' in config.toml must be a number.")
+    return float(value)
+
+
+def _port(value: JsonValue) -> int:
+    try:
+        port = int(str(value))
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65_535:  # noqa: PLR2004  the range of TCP ports
+        raise BadRequest(f"The port is '{value}', but must be a number from 0 to 65535.")
+    return port
+
+
+def _providers(env: Mapping[str, str], tables: JsonObject) -> tuple[ProviderConfig, ...]:
+    found = [provider for provider in map(lambda row: _hosted(env, row), _HOSTED) if provider]  # noqa: C417  pairs with _local
+    for name, variable, default in _LOCAL:
+        url = env.get(variable) or default
+        if url:
+            found.append(
+                ProviderConfig(name=name, provider_type=name, base_url=_v1(url), configured=variable in env),
+            )
+    for name, value in tables.items():
+        table = value if isinstance(value, Mapping) else {}
+        wire = _text(table, "wire") or "chat"
+        if wire not in ("chat", "responses", "anthropic", "google"):
+            raise BadRequest(f"providers.{name}.wire is '{wire}'; use chat, responses, anthropic or google.")
+        key_variable = _text(table, "api_key_env")
+        found.append(
+            ProviderConfig(
+                name=name,
+                provider_type=_text(table, "type") or "openai",
+                base_url=_text(table, "base_url"),
+                api_key=env.get(key_variable) if key_variable else _text(table, "api_key"),
+                wire=wire,
+            ),
+        )
+    return tuple(found)
+
+
+def _hosted(env: Mapping[str, str], row: tuple[str, str, Wire, str, str, str]) -> ProviderConfig | None:
+    name, kind, wire, key_variable, url_variable, default = row
+    key, url = env.get(key_variable), env.get(url_variable)
+    if not key and not url:
+        return None
+    custom = url is not None and url.rstrip("/") != default.rstrip("/")
+    # A custom OpenAI base URL is nearly always a proxy or a local server, which speak chat completions only.
+    chosen: Wire = "chat" if custom and wire == "responses" else wire
+    return ProviderConfig(name=name, provider_type=kind, base_url=(url or default).rstrip("/"), api_key=key, wire=chosen)
+
+
+def _v1(url: str) -> str:
+    trimmed = url.rstrip("/")
+    return trimmed if trimmed.endswith("/v1") else trimmed + "/v1"
+
+
+def _overrides(tables: JsonObject) -> dict[str, ModelOverride]:
+    found: dict[str, ModelOverride] = {}
+    for handle, value in tables.items():
+        if not isinstance(value, Mapping):
+            raise BadRequest(f"models.'{handle}' in config.toml must be a table.")
+        window, output = _number(value, "context_window", 0), _number(value, "max_output_tokens", 0)
+        found[handle] = ModelOverride(
+            window_tokens=int(window) or None,
+            output_tokens_max=int(output) or None,
+            price_input_usd=_number(value, "price_input_usd", 0) or None,
+            price_output_usd=_number(value, "price_output_usd", 0) or None,
+        )
+    return found
