@@ -1,0 +1,1 @@
+-- What only SQLite has: full-text indexes and vector rows (derived data; see search.py).

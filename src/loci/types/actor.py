@@ -1,0 +1,15 @@
+"""Who asks: taken from the credential only, and carried through every read and write."""
+
+from dataclasses import dataclass
+
+DEFAULT_ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
+DEFAULT_USER = "user-00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """A user within an organisation. Rows of other organisations do not exist for it."""
+
+    user_id: str = DEFAULT_USER
+    organization_id: str = DEFAULT_ORGANIZATION
+    project_id: str | None = None
