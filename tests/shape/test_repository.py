@@ -2,10 +2,14 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from tests.shape.source import ROOT, committed_files, committed_text
 
@@ -62,13 +66,35 @@ def without_funding(name: str) -> str:
 
 
 def test_the_lock_belongs_to_the_project_file():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    locked = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]
-    own = next(package for package in locked if package["name"] == project["name"])
+    document = read_toml("pyproject.toml")
+    metadata = next(package for package in read_toml("uv.lock")["package"] if package["name"] == "loci-agents")[
+        "metadata"
+    ]
+    optional = document["project"]["optional-dependencies"].values()
 
-    assert own["version"] == project["version"]
-    assert {base_name(text) for text in project["dependencies"]} == {package["name"] for package in own["dependencies"]}
+    assert wanted(*document["project"]["dependencies"], *chain(*optional)) == locked(metadata["requires-dist"])
+    assert {group: wanted(*texts) for group, texts in document["dependency-groups"].items()} == {
+        group: locked(entries) for group, entries in metadata["requires-dev"].items()
+    }
 
 
-def base_name(requirement: str) -> str:
-    return re.split(r"[\[<>=!~ ;]", requirement, maxsplit=1)[0]
+def test_nothing_pulls_in_a_training_framework():
+    names = {package["name"] for package in read_toml("uv.lock")["package"]}
+
+    assert names & {"torch", "tensorflow", "jax", "transformers", "triton"} == set()
+
+
+def read_toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / name).read_text("utf-8"))
+
+
+def wanted(*texts: str) -> set[tuple[str, str, frozenset[str]]]:
+    parsed = [Requirement(text) for text in texts]
+    return {(each.name, str(each.specifier), frozenset(each.extras)) for each in parsed}
+
+
+def locked(entries: list[dict[str, Any]]) -> set[tuple[str, str, frozenset[str]]]:
+    return {
+        (each["name"], str(SpecifierSet(each.get("specifier", ""))), frozenset(each.get("extras", ())))
+        for each in entries
+    }

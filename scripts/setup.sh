@@ -1,0 +1,57 @@
+#!/bin/sh
+# Makes .venv: the locked dependencies, and this checkout installed into it. "setup.sh dev" adds the tools for work on it.
+#
+# A machine needs Python 3.11 or newer and nothing else; uv is used if it is there, and put into .venv if not. Versions and
+# hashes come from uv.lock, but the files from whichever index pip or uv is set up for, so that a mirror works.
+set -eu
+cd "$(dirname "$0")/.."
+
+suits() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1
+}
+
+find_python() {
+    for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
+        if suits "$name"; then
+            echo "$name"
+            return
+        fi
+    done
+}
+
+make_venv() {
+    python=$(find_python)
+    if [ -n "$uv" ]; then
+        "$uv" venv --quiet --clear --python "${python:-3.13}" .venv
+    elif [ -n "$python" ]; then
+        "$python" -m venv --clear .venv
+    else
+        echo "Loci needs Python 3.11 to 3.14, and none was found. Install one, or name it: make PYTHON=/path/to/python" >&2
+        exit 1
+    fi
+}
+
+uv=$(command -v uv || true)
+suits .venv/bin/python || make_venv
+
+UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-${PIP_DEFAULT_TIMEOUT:-120}}
+export UV_HTTP_TIMEOUT
+if [ -z "${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-}}" ]; then
+    mirror=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+    if [ -n "$mirror" ]; then
+        UV_DEFAULT_INDEX=$mirror
+        export UV_DEFAULT_INDEX
+    fi
+fi
+
+if [ -z "$uv" ]; then
+    uv=.venv/bin/uv
+    [ -x "$uv" ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+fi
+
+groups=--no-dev
+[ "${1:-}" = dev ] && groups="--group dev"
+# shellcheck disable=SC2086  # two words on purpose
+"$uv" export --frozen --quiet --no-header --no-emit-project $groups --output-file .venv/requirements.txt
+"$uv" pip install --quiet --python .venv/bin/python --requirement .venv/requirements.txt
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --editable .
