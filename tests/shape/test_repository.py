@@ -31,7 +31,7 @@ def test_no_file_names_a_place_outside_the_repository():
     assert {name: paths for name, paths in found.items() if paths} == {}
 
 
-@pytest.mark.parametrize("path", ["see ../shared" + "/x.md", "cd /work" + "/main", "'file:" + "///srv/index'"])
+@pytest.mark.parametrize("path", ["see ../" + "shared/x.md", "cd /work" + "/main", "'file:" + "///srv/index'"])
 def test_such_a_place_is_seen(path: str):
     assert outside_paths(path) != []
 
