@@ -28,7 +28,8 @@ def without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[
 def normal_form(function: ast.FunctionDef | ast.AsyncFunctionDef, body: list[ast.stmt]) -> str:
     """Dump the body with its parameters and locals numbered in order of appearance."""
     arguments = [node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)]
-    assigned = [node.id for part in body for node in ast.walk(part) if is_assigned(node)]
+    names = [node for part in body for node in ast.walk(part) if isinstance(node, ast.Name)]
+    assigned = [name.id for name in names if isinstance(name.ctx, ast.Store)]
     numbers = {name: f"_{number}" for number, name in enumerate(dict.fromkeys([*arguments, *assigned]))}
     renamed = [copy.deepcopy(part) for part in body]
     for part in renamed:
@@ -36,10 +37,6 @@ def normal_form(function: ast.FunctionDef | ast.AsyncFunctionDef, body: list[ast
             if isinstance(node, ast.Name):
                 node.id = numbers.get(node.id, node.id)
     return "\n".join(ast.dump(part) for part in renamed)
-
-
-def is_assigned(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def test_no_function_stands_twice():
