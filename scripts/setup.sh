@@ -34,15 +34,14 @@ make_venv() {
 uv=$(command -v uv || true)
 suits .venv/bin/python || make_venv
 
-pip_setting() { # "pip config get" reads one file only, "list" all of them and the environment
-    .venv/bin/python -m pip config list 2>/dev/null |
-        sed -n -e "s/^global\.$1='\(.*\)'\$/\1/p" -e "s/^:env:\.$1='\(.*\)'\$/\1/p" | tail -n 1
+pip_setting() { # "pip config get" reads one file only, "list" all of them
+    .venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^global\.$1='\(.*\)'\$/\1/p"
 }
 
 # What pip has been told about the network holds for uv too, unless uv has been told something else.
 UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-${PIP_DEFAULT_TIMEOUT:-120}}
-index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-$(pip_setting index-url)}}
-certificates=${SSL_CERT_FILE:-$(pip_setting cert)}
+index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(pip_setting index-url)}}}
+certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(pip_setting cert)}}
 export UV_HTTP_TIMEOUT ${index:+UV_DEFAULT_INDEX="$index"} ${certificates:+SSL_CERT_FILE="$certificates"}
 
 if [ -z "$uv" ]; then
