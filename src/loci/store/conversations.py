@@ -1,0 +1,202 @@
+"""Conversations: threads of an agent, and what is in the window of each."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from loci.errors import NotFound
+from loci.ids import same_uuid
+from loci.store.base import Row, Transaction
+from loci.store.rows import (
+    bit,
+    dump,
+    flag,
+    integer,
+    load_maybe_object,
+    load_texts,
+    maybe_dump,
+    maybe_flag,
+    maybe_moment,
+    maybe_text,
+    text,
+    time_text,
+)
+from loci.types.actor import Actor
+from loci.types.agents import Conversation
+
+COLUMNS = """id, agent_id, is_default, prefix, after_seq, compiled_version, context_version, busy_run_id, warned,
+    prompt_tokens_last, summary, model, model_settings, hidden, isolated_block_ids, created_at, updated_at, created_by"""
+
+INSERT = """
+insert into conversations (id, organization_id, project_id, agent_id, is_default, prefix, after_seq, compiled_version,
+    context_version, busy_run_id, warned, prompt_tokens_last, summary, model, model_settings, hidden,
+    isolated_block_ids, created_at, updated_at, created_by)
+values (:id, :organization_id, :project_id, :agent_id, :is_default, :prefix, :after_seq, :compiled_version,
+    :context_version, :busy_run_id, :warned, :prompt_tokens_last, :summary, :model, :model_settings, :hidden,
+    :isolated_block_ids, :created_at, :updated_at, :created_by)"""
+
+BY_ID = f"select {COLUMNS} from conversations where id = :id and organization_id = :organization_id"
+
+HEAD = """
+select c.id, c.agent_id, c.is_default, c.prefix, c.after_seq, c.compiled_version, c.context_version, c.busy_run_id,
+    c.warned, c.prompt_tokens_last, c.summary, c.model, c.model_settings, c.hidden, c.isolated_block_ids, c.created_at,
+    c.updated_at, c.created_by, a.memory_version, a.updated_at as agent_updated_at,
+    exists (select 1 from approvals p where p.conversation_id = c.id and p.status = 'pending') as awaiting
+from conversations c join agents a on a.id = c.agent_id
+where c.id = :id and c.organization_id = :organization_id and a.deleted_at is null"""
+
+SET_WINDOW = """
+update conversations set prefix = :prefix, after_seq = :after_seq, context_version = context_version + 1,
+    warned = 0, prompt_tokens_last = 0, updated_at = :now
+where id = :id and organization_id = :organization_id"""
+SET_COMPILED = (
+    "update conversations set compiled_version = :version where id = :id and organization_id = :organization_id"
+)
+SET_WARNED = "update conversations set warned = 1 where id = :id and organization_id = :organization_id"
+CLAIM = """
+update conversations set busy_run_id = :run_id, context_version = context_version + 1, updated_at = :now
+where id = :id and organization_id = :organization_id"""
+ADVANCE = """
+update conversations set busy_run_id = :busy_run_id, context_version = context_version + 1,
+    prompt_tokens_last = :prompt_tokens, updated_at = :now
+where id = :id and organization_id = :organization_id"""
+SEQ_OF = "select seq from messages where id = :id"
+SEQ_LAST = "select max(seq) as seq from messages where conversation_id = :id"
+
+
+def default_id(agent_id: str) -> str:
+    """The id of an agent's main thread."""
+    return same_uuid("conv", agent_id)
+
+
+def from_row(row: Row) -> Conversation:
+    """A stored conversation."""
+    return Conversation(
+        id=text(row, "id"),
+        agent_id=text(row, "agent_id"),
+        is_default=flag(row, "is_default"),
+        prefix=load_texts(row["prefix"]),
+        after_seq=integer(row, "after_seq"),
+        compiled_version=integer(row, "compiled_version"),
+        context_version=integer(row, "context_version"),
+        busy_run_id=maybe_text(row, "busy_run_id"),
+        warned=flag(row, "warned"),
+        prompt_tokens_last=integer(row, "prompt_tokens_last"),
+        summary=maybe_text(row, "summary"),
+        model=maybe_text(row, "model"),
+        model_settings=load_maybe_object(row["model_settings"]),
+        hidden=maybe_flag(row, "hidden"),
+        isolated_block_ids=load_texts(row["isolated_block_ids"]),
+        created_at=maybe_moment(row, "created_at"),
+        updated_at=maybe_moment(row, "updated_at"),
+        created_by=maybe_text(row, "created_by"),
+    )
+
+
+def insert(tx: Transaction, actor: Actor, conversation: Conversation) -> None:
+    """Store a new conversation; `created_at` must be set."""
+    if conversation.created_at is None:
+        raise ValueError("a conversation is stored with its time")
+    created = time_text(conversation.created_at)
+    tx.run(
+        INSERT,
+        {
+            "id": conversation.id,
+            "organization_id": actor.organization_id,
+            "project_id": actor.project_id,
+            "agent_id": conversation.agent_id,
+            "is_default": int(conversation.is_default),
+            "prefix": dump(conversation.prefix),
+            "after_seq": conversation.after_seq,
+            "compiled_version": conversation.compiled_version,
+            "context_version": conversation.context_version,
+            "busy_run_id": conversation.busy_run_id,
+            "warned": int(conversation.warned),
+            "prompt_tokens_last": conversation.prompt_tokens_last,
+            "summary": conversation.summary,
+            "model": conversation.model,
+            "model_settings": maybe_dump(conversation.model_settings),
+            "hidden": bit(conversation.hidden),
+            "isolated_block_ids": dump(conversation.isolated_block_ids),
+            "created_at": created,
+            "updated_at": created,
+            "created_by": conversation.created_by or actor.user_id,
+        },
+    )
+
+
+def get(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation:
+    """One conversation. Raises NotFound."""
+    row = tx.one(BY_ID, {"id": conversation_id, "organization_id": actor.organization_id})
+    if row is None:
+        raise NotFound(f"Conversation {conversation_id} not found.")
+    return from_row(row)
+
+
+def head(tx: Transaction, actor: Actor, conversation_id: str) -> Row | None:
+    """What a turn must know before it starts, in one statement: the conversation (`from_row`), and of its agent
+    `memory_version` and `agent_updated_at`; `awaiting` says whether an approval is pending."""
+    return tx.one(HEAD, {"id": conversation_id, "organization_id": actor.organization_id})
+
+
+def claim(tx: Transaction, actor: Actor, conversation_id: str, run_id: str, now: datetime) -> None:
+    """Give the conversation to a run."""
+    params = {"id": conversation_id, "organization_id": actor.organization_id, "run_id": run_id, "now": time_text(now)}
+    tx.run(CLAIM, params)
+
+
+def advance(
+    tx: Transaction,
+    actor: Actor,
+    conversation_id: str,
+    *,
+    busy_run_id: str | None,
+    prompt_tokens: int,
+    now: datetime,
+) -> None:
+    """Note that messages were added; `busy_run_id` None frees the conversation."""
+    tx.run(
+        ADVANCE,
+        {
+            "id": conversation_id,
+            "organization_id": actor.organization_id,
+            "busy_run_id": busy_run_id,
+            "prompt_tokens": prompt_tokens,
+            "now": time_text(now),
+        },
+    )
+
+
+def set_window(  # noqa: PLR0913  one row
+    tx: Transaction,
+    actor: Actor,
+    conversation_id: str,
+    *,
+    prefix: Sequence[str],
+    after_message_id: str | None,
+    now: datetime,
+) -> None:
+    """Choose what is in the window: `prefix`, then every message of the conversation stored after the given one.
+
+    None for `after_message_id` means: after the newest, so that only `prefix` is left.
+    """
+    last = tx.one(SEQ_LAST if after_message_id is None else SEQ_OF, {"id": after_message_id or conversation_id})
+    tx.run(
+        SET_WINDOW,
+        {
+            "id": conversation_id,
+            "organization_id": actor.organization_id,
+            "prefix": dump(tuple(prefix)),
+            "after_seq": 0 if last is None else integer(last, "seq"),
+            "now": time_text(now),
+        },
+    )
+
+
+def set_compiled(tx: Transaction, actor: Actor, conversation_id: str, version: int) -> None:
+    """Note which `memory_version` the stored system prompt was compiled from."""
+    tx.run(SET_COMPILED, {"id": conversation_id, "organization_id": actor.organization_id, "version": version})
+
+
+def set_warned(tx: Transaction, actor: Actor, conversation_id: str) -> None:
+    """Note that the agent was told about memory pressure."""
+    tx.run(SET_WARNED, {"id": conversation_id, "organization_id": actor.organization_id})
