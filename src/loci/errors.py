@@ -4,6 +4,7 @@
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
     ├── TooLarge 413 · Unsupported 415 · NotAvailable 501
+    ├── AddressRefused 400 · FetchFailed 502
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
     └── StoreFailure 503
@@ -106,6 +107,18 @@ class Unsupported(LociError):
     """This kind of content is not supported."""
 
     status = 415
+
+
+class AddressRefused(BadRequest):
+    """Requests to that address are not let out."""
+
+    hint = "Only public addresses can be reached; the operator can open a private host by name."
+
+
+class FetchFailed(LociError):
+    """The address could not be read."""
+
+    status = 502
 
 
 class NotAvailable(LociError):
