@@ -1,0 +1,154 @@
+"""OpenAI Responses, Anthropic and Google Gemini, spoken through pydantic-ai's `direct` API.
+
+Nothing of the library leaves these `library*` modules: a request goes in as our `ModelRequest`, and our events come
+out. A provider's package is imported when its first model is asked, in a thread, because that takes a second or more.
+"""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
+from types import ModuleType
+from typing import cast
+
+import httpx2
+from pydantic_ai import BinaryContent
+from pydantic_ai.direct import model_request_stream
+
+from loci.errors import LociError
+from loci.model.base import ModelEvent, ModelInfo, ModelRequest, ProviderConfig
+from loci.model.library_decode import ending, pieces
+from loci.model.library_encode import Picture, encode
+from loci.model.library_faults import TROUBLES, failed
+from loci.model.library_wire import Wire
+from loci.net import Door
+from loci.types.messages import Image
+
+_MODULES = {
+    "anthropic": "loci.model.library_anthropic",
+    "responses": "loci.model.library_responses",
+    "google": "loci.model.library_google",
+}
+_CONNECT_S = 10.0
+_PICTURE_BYTES = 20_000_000
+_PICTURE_S = 20.0
+_PICTURES_KEPT = 16
+
+_opened: ContextVar[list[httpx2.Response] | None] = ContextVar("opened", default=None)
+"""Collects the responses of the request that is being opened in this context."""
+
+_Build = Callable[[ModelInfo, ProviderConfig, httpx2.AsyncClient], Wire]
+
+
+class LibraryModel:
+    """One model of a provider whose wire is responses, anthropic or google. Holds one HTTP client, opened on first use.
+
+    `timeout_s` is the longest silence of the provider. `door` fetches pictures for a provider that takes no addresses.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        provider: ProviderConfig,
+        *,
+        timeout_s: float,
+        door: Door | None = None,
+    ) -> None:
+        self._info = info
+        self._provider = provider
+        self._timeout = httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s))
+        self._door = door or Door()
+        self._http: httpx2.AsyncClient | None = None
+        self._wire: Wire | None = None
+        self._opening = asyncio.Lock()
+        self._pictures: dict[str, Picture] = {}
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is known about the model."""
+        return self._info
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Ask the model. Yields pieces, then one Finished or Failed. Closing the iterator closes the connection."""
+        wire = await self._open()
+        pictures = await self._look_up(request, wire)
+        call = encode(request, wire.dialect, pictures)
+        opened: list[httpx2.Response] = []
+        _opened.set(opened)
+        try:
+            async with model_request_stream(
+                wire.client,
+                call.messages,
+                model_settings=wire.settings(request),
+                model_request_parameters=call.parameters,
+                instrument=False,
+            ) as answer:
+                async for event in answer:
+                    for piece in pieces(event):
+                        yield piece
+            for last in ending(answer.get(), wire.dialect):
+                yield last
+        except (*TROUBLES, *wire.troubles) as error:
+            yield failed(error, secret=self._provider.api_key)
+        finally:
+            # The packages leave a response that was not read to its end to the garbage collector.
+            for response in opened:
+                await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def _open(self) -> Wire:
+        async with self._opening:
+            if self._wire is None:
+                module = await asyncio.to_thread(_load, self._provider.wire)
+                build = cast("_Build", module.build)
+                hooks = {"request": [self._keep_connect_short], "response": [_note_opened]}
+                self._http = httpx2.AsyncClient(timeout=self._timeout, event_hooks=hooks)
+                self._wire = build(self._info, self._provider, self._http)
+            return self._wire
+
+    async def _keep_connect_short(self, request: httpx2.Request) -> None:
+        # Google's package sets one number for all phases, and so would wait for a dead host as long as for an answer.
+        timeout = cast("Mapping[str, float | None]", request.extensions.get("timeout", {}))
+        request.extensions = {**request.extensions, "timeout": {**timeout, "connect": self._timeout.connect}}
+
+    async def _look_up(self, request: ModelRequest, wire: Wire) -> Mapping[str, Picture]:
+        """Fetch the pictures given by address if the provider will not; each once, so that a history stays the same."""
+        if wire.dialect.takes_image_urls or not wire.dialect.takes_images:
+            return {}
+        wanted = {
+            part.url
+            for message in request.messages
+            for part in message.parts
+            if isinstance(part, Image) and part.data is None and part.url and not part.url.startswith("data:")
+        }
+        for url in sorted(wanted - self._pictures.keys()):
+            self._pictures[url] = await self._picture(url)
+        found = {url: self._pictures[url] for url in wanted}
+        for url in [url for url in self._pictures if url not in wanted][: -_PICTURES_KEPT or None]:
+            del self._pictures[url]
+        return found
+
+    async def _picture(self, url: str) -> Picture:
+        try:
+            fetched = await self._door.fetch(url, limit_bytes=_PICTURE_BYTES, timeout_s=_PICTURE_S)
+        except LociError as error:
+            return f"[A picture that could not be loaded: {error.message}]"
+        media_type = fetched.media_type
+        if fetched.status >= 400 or not media_type.startswith("image/"):
+            return "[A picture that could not be loaded: the address holds no picture.]"
+        return BinaryContent(fetched.body, media_type=media_type)
+
+
+async def _note_opened(response: httpx2.Response) -> None:
+    opened = _opened.get()
+    if opened is not None:
+        opened.append(response)
+
+
+def _load(wire: str) -> ModuleType:
+    """Import the provider's module, so that nobody pays for the packages of the others."""
+    return importlib.import_module(_MODULES[wire])
