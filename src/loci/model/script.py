@@ -18,7 +18,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+import orjson
+
 from loci.errors import ModelFault
+from loci.types.json import JsonValue
 
 Finish: TypeAlias = Literal["stop", "tool_calls", "length", "content_filter"]
 
@@ -109,6 +112,18 @@ def parse(text: str) -> tuple[Step, ...]:
         else:
             steps[-1].append(_action(word, rest))
     return tuple(tuple(step) for step in steps)
+
+
+def unwrapped(text: str) -> str:
+    """What the user said, also when the message wraps it in JSON, as agents of the MemGPT kind do."""
+    if text.lstrip().startswith("{"):
+        try:
+            document: JsonValue = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
+        if isinstance(document, dict) and isinstance(document.get("message"), str):
+            return str(document["message"])
+    return text
 
 
 def _action(word: str, rest: str) -> Action:

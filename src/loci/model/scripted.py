@@ -29,7 +29,7 @@ from loci.model.base import (
 )
 from loci.model.demo import Scene, play
 from loci.model.faults import MESSAGES, RETRYABLE
-from loci.model.script import Bill, Call, End, Fail, Finish, Say, Step, Think, Wait, parse
+from loci.model.script import Bill, Call, End, Fail, Finish, Say, Step, Think, Wait, parse, unwrapped
 from loci.model.tokens import estimate, request_bytes, text_bytes
 from loci.types.json import JsonObject, JsonValue
 from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
@@ -201,7 +201,7 @@ def _obey(request: ModelRequest) -> "Sequence[Playable | End]":
     """The items of the step that is due, as the agent's tools and the tool choice want them."""
     start = _newest_user(request.messages)
     since = request.messages[start + 1 :]
-    said = _words(request.messages[start]) if start >= 0 else ""
+    said = unwrapped(request.messages[start].text) if start >= 0 else ""
     number = sum(message.role is Role.ASSISTANT for message in since)
     steps = parse(said)
     more = False
@@ -223,19 +223,6 @@ def _newest_user(messages: Sequence[Message]) -> int:
         if message.role is Role.USER and message.kind in (Kind.PLAIN, Kind.LOGIN):
             return position
     return -1
-
-
-def _words(message: Message) -> str:
-    """What the user said, also when the message wraps it in JSON."""
-    text = message.text
-    if text.lstrip().startswith("{"):
-        try:
-            document: JsonValue = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return text
-        if isinstance(document, dict) and isinstance(document.get("message"), str):
-            return str(document["message"])
-    return text
 
 
 def _fitted(step: Step, request: ModelRequest, *, seed: str, more: bool) -> "list[Playable | End]":
