@@ -62,7 +62,7 @@ def test_words_come_as_soon_as_they_are_written():
         for part in ('{"thin', 'king": "I see', " it", '", "label": "hu', 'man", "request_heart', 'beat": tr', "ue}")
     ]
     assert [piece.words.get("thinking") for piece in seen] == [None, "I see", " it", None, None, None, None]
-    assert [piece.rest for piece in seen] == ["{", "", "", '"label":"hu', 'man"', "", "}"]
+    assert [piece.rest for piece in seen] == ["", "", "", '{"label":"hu', 'man"', "", "}"]
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,12 @@ class CallArguments:
     def _read_between(self, char: str) -> int:
         """A character outside of keys and values; 1 when it is used up, 0 when it begins a value."""
         if self._at is _At.START:
-            self._out.rest += char
-            if char not in _BLANK:
-                self._at = _At.KEY_OR_END if char == "{" else _At.BROKEN
+            # The brace waits for the first member that is shown, so that thoughts stand before the call they led to.
+            if char == "{":
+                self._at = _At.KEY_OR_END
+            else:
+                self._out.rest += char
+                self._at = _At.START if char in _BLANK else _At.BROKEN
         elif char in _BLANK or (char == "," and self._at is _At.KEY_OR_END):
             return 1
         elif self._at is _At.COLON:
@@ -92,14 +95,14 @@ class CallArguments:
             self._at, self._held = _At.KEY, ""
         else:
             self._at = _At.AFTER
-            self._out.rest += char
+            self._out.rest += char if self._members else "{" + char
         return 1
 
     def _begin_value(self, char: str) -> int:
         is_string = char == '"'
         hidden = self._key in self._hidden
         if not hidden:
-            self._out.rest += f'{"," if self._members else ""}"{self._raw_key}":'
+            self._out.rest += f'{"," if self._members else "{"}"{self._raw_key}":'
             self._members += 1
         if is_string and self._key in self._told:
             self._at, self._held = _At.WORDS, ""

@@ -33,6 +33,8 @@ class Delta:
     signature: str | None = None
     call_id: str | None = None
     name: str | None = None
+    asks_approval: bool = False
+    """This call will wait for a person or for the client, so it is told as a question from its first piece on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,265 @@
+"""What clients send to have an agent work, and what we make of it.
+
+One flat model for every kind of message: which fields belong together is decided by `type`, or by the fields that are
+there when `type` is missing, as the Letta V1 API does. Everything that could later make a history unusable (no content,
+pictures that are none) is refused here.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from loci.agent.request import ApprovalReply, NewMessage, RunRequest
+from loci.api.pictures import checked_picture
+from loci.api.wire_messages import View
+from loci.config import Settings
+from loci.errors import Unprocessable
+from loci.types.json import JsonObject, JsonValue
+from loci.types.messages import Part, Reasoning, Role, Text, ToolStatus, Trust
+from loci.types.runs import Limits
+from loci.types.tools import ToolSchema
+
+NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
+
+
+class _Lenient(BaseModel):
+    """Unknown fields are ignored: newer clients send more than we know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ContentIn(_Lenient):
+    """One part of a message."""
+
+    type: str = "text"
+    text: str | None = None
+    source: dict[str, Any] | None = None
+    reasoning: str | None = None
+    signature: str | None = None
+    data: str | None = None
+
+
+def _as_parts(value: object) -> object:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value
+
+
+Content = Annotated[list[ContentIn], BeforeValidator(_as_parts)]
+
+
+class AnswerIn(_Lenient):
+    """The answer to one call: a decision, or what the client got by running it."""
+
+    type: Literal["approval", "tool"] | None = None
+    tool_call_id: str
+    approve: bool | None = None
+    reason: str | None = None
+    tool_return: Content | None = None
+    status: ToolStatus = "success"
+    stdout: list[str] | None = None
+    stderr: list[str] | None = None
+
+
+class MessageIn(_Lenient):
+    """Something said (`message`), decided (`approval`) or brought back from a client's tool (`tool_return`)."""
+
+    type: Literal["message", "approval", "tool_return"] | None = None
+    role: Literal["user", "system", "assistant"] = "user"
+    content: Content | None = None
+    name: str | None = None
+    otid: str | None = None
+    sender_id: str | None = None
+    approve: bool | None = None
+    approval_request_id: str | None = None
+    approvals: list[AnswerIn] | None = None
+    reason: str | None = None
+    tool_returns: list[AnswerIn] | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether this answers a call instead of saying something."""
+        if self.type is not None:
+            return self.type != "message"
+        return self.approve is not None or self.approval_request_id is not None or self.approvals is not None
+
+
+class ClientToolIn(_Lenient):
+    """A tool that the client runs itself."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class SendIn(_Lenient):
+    """The body of every request that has an agent work."""
+
+    messages: list[MessageIn] | None = None
+    input: Content | None = None
+    max_steps: int | None = Field(default=None, ge=1)
+    use_assistant_message: bool = True
+    assistant_message_tool_name: str = "send_message"
+    assistant_message_tool_kwarg: str = "message"
+    include_return_message_types: list[str] | None = None
+    client_tools: list[ClientToolIn] | None = None
+    client_skills: list[dict[str, Any]] | None = None
+    override_model: str | None = None
+    override_system: str | None = Field(default=None, validation_alias=AliasChoices("override_system", "system"))
+    include_compaction_messages: bool = False
+    streaming: bool | None = None
+    stream_tokens: bool = False
+    include_pings: bool = True
+    background: bool = False
+    callback_url: str | None = None
+    agent_id: str | None = None
+
+    def view(self) -> View:
+        """How the client wants the answer told."""
+        return View(
+            use_assistant_message=self.use_assistant_message,
+            speaking_tool=self.assistant_message_tool_name,
+            speaking_argument=self.assistant_message_tool_kwarg,
+            types=None if self.include_return_message_types is None else frozenset(self.include_return_message_types),
+            compaction=self.include_compaction_messages,
+        )
+
+
+class OldAnswer(BaseModel):
+    """A decision in the older form: on a whole message with calls, or on whatever is open."""
+
+    approve: bool
+    message_id: str | None
+    reason: str | None
+
+
+def old_answer(body: SendIn) -> OldAnswer | None:
+    """The decision in the older form, if the request has one: it names no calls, so they have to be looked up."""
+    for message in body.messages or ():
+        if message.is_answer and not message.approvals and not message.tool_returns and message.approve is not None:
+            return OldAnswer(approve=message.approve, message_id=message.approval_request_id, reason=message.reason)
+    return None
+
+
+def run_request(body: SendIn, settings: Settings, *, tokens: bool, answers: Sequence[ApprovalReply] = ()) -> RunRequest:
+    """What we make of a request. `answers` are those in the older form, with their calls looked up."""
+    messages, approvals, approval_otid = _messages(body)
+    steps = settings.run_steps_max if body.max_steps is None else min(body.max_steps, settings.run_steps_max)
+    return RunRequest(
+        messages=messages,
+        approvals=(*approvals, *answers),
+        approval_otid=approval_otid,
+        limits=Limits(
+            steps_max=steps,
+            total_tokens_max=settings.run_tokens_max,
+            cost_usd_max=settings.run_cost_usd_max,
+            duration_s_max=settings.run_duration_s_max,
+        ),
+        client_tools=tuple(_client_tool(tool) for tool in body.client_tools or ()),
+        client_skills=tuple(body.client_skills or ()),
+        override_model=body.override_model,
+        override_system=body.override_system,
+        background=body.background,
+        stream_tokens=tokens,
+        callback_url=body.callback_url,
+        metadata={"run_type": "send_message", "request_config": _config(body)},
+    )
+
+
+def _messages(body: SendIn) -> tuple[tuple[NewMessage, ...], list[ApprovalReply], str | None]:
+    if (body.messages is None) == (body.input is None):
+        raise Unprocessable("Give either 'messages' or 'input', and not both.")
+    if body.input is not None:
+        return (NewMessage(parts=_parts(body.input, Role.USER)),), [], None
+    said: list[NewMessage] = []
+    approvals: list[ApprovalReply] = []
+    otid: str | None = None
+    for message in body.messages or ():
+        if message.is_answer:
+            approvals += [_reply(answer) for answer in message.approvals or message.tool_returns or ()]
+            otid = otid or message.otid
+        else:
+            said.append(_new_message(message))
+    if not body.messages:
+        raise Unprocessable("Messages must not be empty.")
+    return tuple(said), approvals, otid
+
+
+def _new_message(message: MessageIn) -> NewMessage:
+    role = Role(message.role)
+    return NewMessage(
+        parts=_parts(message.content or [], role),
+        role=role,
+        otid=message.otid,
+        name=message.name,
+        sender_id=message.sender_id,
+        trust=Trust.OPERATOR if role is Role.SYSTEM else Trust.USER,
+    )
+
+
+def _parts(content: Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for item in content:
+        match item.type:
+            case "text":
+                if item.text:
+                    parts.append(Text(item.text))
+            case "image":
+                parts.append(checked_picture(item.source))
+            case "reasoning" if role is Role.ASSISTANT:
+                parts.append(Reasoning(item.reasoning or "", signature=item.signature))
+            case "redacted_reasoning" if role is Role.ASSISTANT:
+                parts.append(Reasoning("", redacted=item.data))
+            case "omitted_reasoning":
+                pass
+            case _:
+                raise Unprocessable(f"A message of role '{role}' cannot hold content of type '{item.type}'.")
+    if not parts:
+        raise Unprocessable("A message must hold some content.")
+    return tuple(parts)
+
+
+def _reply(answer: AnswerIn) -> ApprovalReply:
+    if answer.type == "tool" or answer.tool_return is not None:
+        return ApprovalReply(
+            call_id=answer.tool_call_id,
+            result=_result_text(answer.tool_return or []),
+            status=answer.status,
+            stdout=tuple(answer.stdout or ()),
+            stderr=tuple(answer.stderr or ()),
+        )
+    if answer.approve is None:
+        raise Unprocessable(f"The approval of call '{answer.tool_call_id}' must say whether to approve it.")
+    return ApprovalReply(call_id=answer.tool_call_id, approve=answer.approve, reason=answer.reason)
+
+
+def _result_text(content: Sequence[ContentIn]) -> str:
+    return "\n".join(item.text or "" if item.type == "text" else f"[{item.type}]" for item in content)
+
+
+def _client_tool(tool: ClientToolIn) -> ToolSchema:
+    return ToolSchema(name=tool.name, description=tool.description or "", parameters=tool.parameters or NO_PARAMETERS)
+
+
+def _config(body: SendIn) -> JsonObject:
+    """What has to be known to tell the run again, under the names of the API."""
+    types: JsonValue = body.include_return_message_types
+    return {
+        "use_assistant_message": body.use_assistant_message,
+        "assistant_message_tool_name": body.assistant_message_tool_name,
+        "assistant_message_tool_kwarg": body.assistant_message_tool_kwarg,
+        "include_return_message_types": types,
+        "include_compaction_messages": body.include_compaction_messages,
+    }
+
+
+def view_of(config: JsonValue) -> View:
+    """The view that a stored run was asked for."""
+    stored = config if isinstance(config, dict) else {}
+    types = stored.get("include_return_message_types")
+    return View(
+        use_assistant_message=stored.get("use_assistant_message") is not False,
+        speaking_tool=str(stored.get("assistant_message_tool_name") or "send_message"),
+        speaking_argument=str(stored.get("assistant_message_tool_kwarg") or "message"),
+        types=frozenset(str(item) for item in types) if isinstance(types, list) else None,
+        compaction=stored.get("include_compaction_messages") is True,
+    )
