@@ -1,0 +1,71 @@
+"""One page of a list, for every verb that lists: cursors become a condition, an order and a limit.
+
+    clause = page_clause(tx, actor, page, "blocks")
+    tx.all(f"select … from blocks where label = :label{clause.where}{clause.order}", params | clause.params)
+
+A list is ordered by time and id, or by `seq`; `after` goes on in the direction of the order, `before` is its mirror.
+"""
+
+from dataclasses import dataclass
+
+from loci.errors import NotFound
+from loci.store.base import SqlValue, Transaction
+from loci.types.actor import Actor
+from loci.types.paging import PAGE_MAX_ROWS, Page
+
+BY_SEQ = "seq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageClause:
+    """SQL that chooses a page. `where` begins with " and " or is empty, `order` ends with the limit."""
+
+    where: str
+    order: str
+    params: dict[str, SqlValue]
+
+
+def page_clause(
+    tx: Transaction,
+    actor: Actor,
+    page: Page,
+    table: str,
+    *,
+    table_time_column: str = "created_at",
+    alias: str | None = None,
+) -> PageClause:
+    """Where, order and limit for one page of `table`.
+
+    Args:
+        tx: The transaction that will also read the page.
+        actor: Cursors of other organisations do not exist.
+        page: What the client asked for.
+        table: Name of the table whose rows are listed; it has the columns id and organization_id.
+        table_time_column: The column that orders the list, ties broken by id; BY_SEQ for the unique `seq`.
+        alias: The name of the table in the query, if it has another there.
+
+    Raises:
+        NotFound: A cursor is not the id of a row.
+    """
+    prefix = f"{alias or table}."
+    columns = [BY_SEQ] if table_time_column == BY_SEQ else [table_time_column, "id"]
+    params: dict[str, SqlValue] = {"page_limit": max(1, min(page.limit_rows, PAGE_MAX_ROWS))}
+    where = ""
+    for name, cursor, upwards in (
+        ("after", page.after, page.ascending),
+        ("before", page.before, not page.ascending),
+    ):
+        if cursor is not None:
+            row = tx.one(
+                f"select {', '.join(columns)} from {table} where id = :id and organization_id = :organization_id",
+                {"id": cursor, "organization_id": actor.organization_id},
+            )
+            if row is None:
+                raise NotFound(f"There is no {cursor} in this list, so nothing comes {name} it.")
+            params |= {f"page_{name}_{column}": row[column] for column in columns}
+            left = ", ".join(prefix + column for column in columns)
+            right = ", ".join(f":page_{name}_{column}" for column in columns)
+            where += f" and ({left}) {'>' if upwards else '<'} ({right})"
+    direction = "asc" if page.ascending else "desc"
+    order = ", ".join(f"{prefix}{column} {direction}" for column in columns)
+    return PageClause(where=where, order=f" order by {order} limit :page_limit", params=params)
