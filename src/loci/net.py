@@ -9,8 +9,10 @@ Requests to providers and MCP servers that the operator configured do not come t
 """
 
 import asyncio
+import functools
 import ipaddress
 import re
+import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,6 +100,12 @@ class _Target:
     addresses: Sequence[str]
 
 
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """The certificates to trust, read once: reading them costs tens of milliseconds."""
+    return httpx2.create_ssl_context()
+
+
 async def look_up(name: str, port: int) -> Sequence[str]:
     """Ask the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(name, port, proto=6)  # TCP
@@ -147,7 +155,7 @@ class Door:
 
     async def _follow(self, ask: _Ask, limit_bytes: int) -> Fetched:
         # A fresh client each time: no cookies, no proxy of the environment, no connection that outlives its check.
-        async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=None) as client:
+        async with httpx2.AsyncClient(verify=tls_context(), trust_env=False, timeout=None) as client:
             for _ in range(REDIRECTS_MAX + 1):
                 target = await self._target(ask.url)
                 fetched = await _send(client, ask, target, limit_bytes)

@@ -8,6 +8,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from types import ModuleType
 from typing import cast
 
@@ -16,12 +17,13 @@ from pydantic_ai import BinaryContent
 from pydantic_ai.direct import model_request_stream
 
 from loci.errors import LociError
-from loci.model.base import ModelEvent, ModelInfo, ModelRequest, ProviderConfig
+from loci.model.base import Finished, ModelEvent, ModelInfo, ModelRequest, ProviderConfig
 from loci.model.library_decode import ending, pieces
 from loci.model.library_encode import Picture, encode
-from loci.model.library_faults import TROUBLES, failed
+from loci.model.library_faults import TROUBLES, failure
 from loci.model.library_wire import Wire
-from loci.net import Door
+from loci.model.tokens import with_cost
+from loci.net import Door, tls_context
 from loci.types.messages import Image
 
 _MODULES = {
@@ -30,6 +32,7 @@ _MODULES = {
     "google": "loci.model.library_google",
 }
 _CONNECT_S = 10.0
+_LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=50)
 _PICTURE_BYTES = 20_000_000
 _PICTURE_S = 20.0
 _PICTURES_KEPT = 16
@@ -56,7 +59,7 @@ class LibraryModel:
     ) -> None:
         self._info = info
         self._provider = provider
-        self._timeout = httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s))
+        self._timeout = httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s), pool=_CONNECT_S)
         self._door = door or Door()
         self._http: httpx2.AsyncClient | None = None
         self._wire: Wire | None = None
@@ -87,9 +90,9 @@ class LibraryModel:
                     for piece in pieces(event):
                         yield piece
             for last in ending(answer.get(), wire.dialect):
-                yield last
+                yield replace(last, usage=with_cost(self._info, last.usage)) if isinstance(last, Finished) else last
         except (*TROUBLES, *wire.troubles) as error:
-            yield failed(error, secret=self._provider.api_key)
+            yield failure(error, secret=self._provider.api_key)
         finally:
             # The packages leave a response that was not read to its end to the garbage collector.
             for response in opened:
@@ -106,7 +109,9 @@ class LibraryModel:
                 module = await asyncio.to_thread(_load, self._provider.wire)
                 build = cast("_Build", module.build)
                 hooks = {"request": [self._keep_connect_short], "response": [_note_opened]}
-                self._http = httpx2.AsyncClient(timeout=self._timeout, event_hooks=hooks)
+                self._http = httpx2.AsyncClient(
+                    verify=tls_context(), timeout=self._timeout, limits=_LIMITS, event_hooks=hooks
+                )
                 self._wire = build(self._info, self._provider, self._http)
             return self._wire
 

@@ -12,7 +12,7 @@ import httpx2
 from anthropic import AnthropicError, AsyncAnthropic
 from pydantic_ai.models.anthropic import AnthropicModel, AnthropicModelSettings
 from pydantic_ai.profiles import ModelProfile
-from pydantic_ai.profiles.anthropic import AnthropicModelProfile
+from pydantic_ai.profiles.anthropic import AnthropicModelProfile, resolve_anthropic_effort
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.settings import ModelSettings as LibrarySettings
 
@@ -74,7 +74,7 @@ def _profile(name: str, known: ModelProfile) -> ModelProfile:
 
 def _settings(info: ModelInfo, profile: AnthropicModelProfile, request: ModelRequest) -> LibrarySettings:
     thinking = _thinking(profile, request)
-    budgeted = "anthropic_thinking" in thinking
+    budgeted = (thinking.get("anthropic_thinking") or {}).get("type") == "enabled"
     common = common_settings(
         request,
         forces_tools=not budgeted and bool(profile.get("supports_forced_tool_choice", True)),
@@ -98,16 +98,28 @@ def _settings(info: ModelInfo, profile: AnthropicModelProfile, request: ModelReq
 
 
 def _thinking(profile: AnthropicModelProfile, request: ModelRequest) -> AnthropicModelSettings:
-    """Say how much to think: newer models take an effort, older ones a number of tokens below the output limit."""
+    """Say how much to think: newer models take an effort, older ones a number of tokens below the output limit.
+
+    Newer models hide their thoughts unless asked; they cost the same either way.
+    """
     level, budget = thinking_level(request.settings.reasoning_effort), request.settings.reasoning_tokens_max
+    by_itself = bool(profile.get("thinking_enabled_by_default"))
     if level is False:
-        return AnthropicModelSettings(thinking=False) if profile.get("thinking_enabled_by_default") else {}
+        return AnthropicModelSettings(thinking=False) if by_itself else {}
+    if profile.get("anthropic_supports_adaptive_thinking"):
+        if level is None and not budget and not by_itself:
+            return {}
+        settings = AnthropicModelSettings(anthropic_thinking={"type": "adaptive", "display": "summarized"})
+        if level is not None and profile.get("anthropic_supports_effort"):
+            settings["anthropic_effort"] = resolve_anthropic_effort(
+                level,
+                supports_xhigh=bool(profile.get("anthropic_supports_xhigh_effort")),
+                supports_max=bool(profile.get("anthropic_supports_max_effort", True)),
+            )
+        return settings
     if level is None and not budget:
         return {}
-    if profile.get("anthropic_supports_adaptive_thinking"):
-        return AnthropicModelSettings(thinking=level or True)
-    wanted = budget or _BUDGETS[level or "medium"]
-    limit = request.settings.max_output_tokens
+    wanted, limit = budget or _BUDGETS[level or "medium"], request.settings.max_output_tokens
     tokens = min(wanted, limit - _ANSWER_MIN) if limit else wanted
     if tokens < _BUDGET_MIN:
         return {}

@@ -18,7 +18,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.usage import RequestUsage
 
 from loci.errors import ModelFault
-from loci.model.base import Failed, Finished, ModelEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from loci.model.base import Finished, ModelEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from loci.model.faults import failed
 from loci.model.library_parts import arguments_text, incoming
 from loci.model.library_wire import Dialect
 from loci.types.messages import Part, ToolCall
@@ -66,25 +67,11 @@ def ending(response: ModelResponse, dialect: Dialect) -> Iterator[ModelEvent]:
         case "content_filter" if parts:
             yield _finished(response, parts, dialect, "content_filter")
         case "content_filter":
-            yield Failed(
-                fault=ModelFault.REFUSED,
-                message="The model provider refused to answer this.",
-                detail=f"The answer was withheld ({reason}).",
-            )
+            yield failed(ModelFault.REFUSED, f"The answer was withheld ({reason}).")
         case None:
-            yield Failed(
-                fault=ModelFault.CONNECTION,
-                message="The model provider's answer broke off.",
-                detail="The stream ended without a finish reason.",
-                retryable=True,
-            )
+            yield failed(ModelFault.CONNECTION, "The stream ended without a finish reason.")
         case "error":
-            yield Failed(
-                fault=ModelFault.BAD_REPLY,
-                message="The model provider gave a broken answer.",
-                detail=f"The provider ended the answer with '{reason}'.",
-                retryable=True,
-            )
+            yield failed(ModelFault.BAD_REPLY, f"The provider ended the answer with '{reason}'.")
 
 
 def usage_of(usage: RequestUsage, dialect: Dialect) -> Usage:
