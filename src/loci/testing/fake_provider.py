@@ -20,6 +20,7 @@ from loci.types.json import JsonObject, JsonValue
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,13 @@ class Received:
 
 
 class FakeProvider(ABC):
-    """An ASGI app that plays a script. `received` holds the requests; `abandoned` is set when a client hangs up."""
+    """An ASGI app that plays a script. `received` holds the requests; `asked` is set by the first of them, `abandoned` when a
+    client hangs up."""
 
     def __init__(self, *script: Scripted) -> None:
         self.script: list[Scripted] = list(script)
         self.received: list[Received] = []
+        self.asked = asyncio.Event()
         self.abandoned = asyncio.Event()
 
     @abstractmethod
@@ -128,6 +131,7 @@ class FakeProvider(ABC):
             return
         request = await _received(scope, receive)
         self.received.append(request)
+        self.asked.set()
         scripted = self.script.pop(0) if self.script else Refusal(status=500, message="The script is at its end.")
         match scripted:
             case Refusal():
@@ -180,18 +184,29 @@ def sse(data: JsonValue, event: str | None = None) -> str:
 
 
 @asynccontextmanager
-async def served(app: FakeProvider) -> AsyncGenerator[str]:
+async def served(app: App) -> AsyncGenerator[str]:
     """Serve the app on a free port of this machine, in this event loop. Yields its address."""
-    listener = socket.socket()
+    # Named as TCP, or asyncio would not turn off the delay of small packets.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(cast("Any", app), log_config=None, log_level="critical", lifespan="off", ws="none")
+    config.load()
     server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    server.lifespan = config.lifespan_class(config)
+    # Its own `serve` takes over the signals, and 0.2 seconds to stop.
+    await server.startup(sockets=[listener])
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = server.force_exit = True
-        await task
+        state = server.server_state
+        for listening in server.servers:
+            listening.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        tasks = list(state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _received(scope: Scope, receive: Receive) -> Received:
