@@ -112,6 +112,10 @@ async def look_up(name: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def _transport() -> httpx2.AsyncBaseTransport:
+    return httpx2.AsyncHTTPTransport(verify=tls_context(), trust_env=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """Lets requests out to the public internet only.
@@ -123,6 +127,8 @@ class Door:
     allowed_hosts: frozenset[str] = frozenset()
     ports: frozenset[int] = PORTS
     resolver: Resolver = field(default=look_up)
+    transport: Callable[[], httpx2.AsyncBaseTransport] = field(default=_transport)
+    """What carries a request to an address that was checked; made anew for each fetch."""
 
     async def fetch(
         self,
@@ -155,7 +161,7 @@ class Door:
 
     async def _follow(self, ask: _Ask, limit_bytes: int) -> Fetched:
         # A fresh client each time: no cookies, no proxy of the environment, no connection that outlives its check.
-        async with httpx2.AsyncClient(verify=tls_context(), trust_env=False, timeout=None) as client:
+        async with httpx2.AsyncClient(transport=self.transport(), timeout=None) as client:
             for _ in range(REDIRECTS_MAX + 1):
                 target = await self._target(ask.url)
                 fetched = await _send(client, ask, target, limit_bytes)
@@ -167,7 +173,9 @@ class Door:
 
     async def _target(self, text: str) -> _Target:
         url = _parsed(text)
-        host, port = url.raw_host.decode("ascii").lower(), url.port or (443 if url.scheme == "https" else 80)
+        host, port = url.raw_host.decode("ascii").lower(), url.port
+        if port is None:
+            port = 443 if url.scheme == "https" else 80
         name = host.removesuffix(".")
         allowed = name in self.allowed_hosts or f"{name}:{port}" in self.allowed_hosts
         if not allowed and port not in self.ports:

@@ -33,6 +33,8 @@ _MODULES = {
 }
 _CONNECT_S = 10.0
 _LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=50)
+_HERE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+"""Reached without the proxy of the environment."""
 _PICTURE_BYTES = 20_000_000
 _PICTURE_S = 20.0
 _PICTURES_KEPT = 16
@@ -110,7 +112,11 @@ class LibraryModel:
                 build = cast("_Build", module.build)
                 hooks = {"request": [self._keep_connect_short], "response": [_note_opened]}
                 self._http = httpx2.AsyncClient(
-                    verify=tls_context(), timeout=self._timeout, limits=_LIMITS, event_hooks=hooks
+                    verify=tls_context(),
+                    timeout=self._timeout,
+                    limits=_LIMITS,
+                    event_hooks=hooks,
+                    mounts=dict.fromkeys(_HERE),
                 )
                 self._wire = build(self._info, self._provider, self._http)
             return self._wire

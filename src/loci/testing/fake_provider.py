@@ -105,8 +105,10 @@ class Received:
 
 
 class FakeProvider(ABC):
-    """An ASGI app that plays a script. `received` holds the requests; `asked` is set by the first of them, `abandoned` when a
-    client hangs up."""
+    """An ASGI app that plays a script.
+
+    `received` holds the requests, `asked` is set by the first of them, `abandoned` when a client hangs up.
+    """
 
     def __init__(self, *script: Scripted) -> None:
         self.script: list[Scripted] = list(script)
