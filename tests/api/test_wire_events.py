@@ -480,7 +480,7 @@ def joined(items: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
     for item in items:
         for call in item["tool_calls"] if isinstance(item.get("tool_calls"), list) else [item.get("tool_call")]:
             key = (item["message_type"], call["tool_call_id"] if call else item["otid"])
-            text = call["arguments"] if call else item.get("content", item.get("reasoning"))
+            text = str(call["arguments"] if call else item.get("content", item.get("reasoning")))
             known[key] = known.get(key, "") + text
     return {key: text for key, text in known.items() if text}
 

@@ -23,6 +23,7 @@ from loci.api.wire_messages import (
     wire_summary,
     wire_time,
 )
+from loci.errors import LociError
 from loci.ids import new_uuid, part_otid
 from loci.types.events import Compacted, Delta, Event, MessageStored, RunEnded, RunStarted, StepEnded
 from loci.types.messages import Role
@@ -216,18 +217,28 @@ def wire_usage(usage: Usage, run_id: str, step_count: int, context_tokens: int |
 
 def wire_end(event: RunEnded) -> list[WireObject]:
     """The end of every stream."""
-    stop = wire_stop(event.ending.reason)
-    if event.ending.error_type is None:
+    ending = event.ending
+    stop = wire_stop(ending.reason)
+    if ending.error_type is None:
         return [stop, wire_usage(event.usage, event.run_id, event.step_count, event.context_tokens)]
-    error: WireObject = {
+    return [stop, wire_error(event.run_id, ending.error_type, ending.message or "The run failed.", ending.detail)]
+
+
+def wire_error(run_id: str, error_type: str, message: str, detail: str | None) -> WireObject:
+    """What went wrong, for a stream; `message_type` stands first, by which the framing knows it."""
+    return {
         "message_type": "error_message",
-        "run_id": event.run_id,
-        "error_type": event.ending.error_type,
-        "message": event.ending.message or "The run failed.",
-        "detail": event.ending.detail,
+        "run_id": run_id,
+        "error_type": error_type,
+        "message": message,
+        "detail": detail,
         "seq_id": None,
     }
-    return [stop, error]
+
+
+def wire_failure(error: LociError, run_id: str) -> list[WireObject]:
+    """The end of a stream that broke while it was being told; the run itself may be well."""
+    return [wire_stop(StopReason.ERROR), wire_error(run_id, "internal_error", "The stream broke off.", str(error))]
 
 
 def wire_answer(end: RunEnded, messages: list[WireObject]) -> WireObject:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from loci.store.base import Row, Transaction
+from loci.store.base import Row, SqlValue, Transaction
 from loci.store.rows import load_maybe_object, maybe_dump, maybe_moment, text, time_text
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
@@ -80,6 +80,17 @@ def of_message(tx: Transaction, actor: Actor, message_id: str) -> list[Approval]
     """The questions that the calls of one message led to."""
     sql = f"select {COLUMNS} from approvals where message_id = :message_id and organization_id = :organization_id"  # noqa: S608  constant
     return [from_row(row) for row in tx.all(sql, {"message_id": message_id, "organization_id": actor.organization_id})]
+
+
+def asked(tx: Transaction, actor: Actor, run_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """The calls of these runs that had to be asked for, as pairs of run id and call id."""
+    params: dict[str, SqlValue] = {f"run{n}": run_id for n, run_id in enumerate(run_ids)}
+    names = ", ".join(f":{name}" for name in params)
+    rows = tx.all(
+        f"select run_id, call_id from approvals where organization_id = :organization_id and run_id in ({names})",  # noqa: S608  names are ours
+        {**params, "organization_id": actor.organization_id},
+    )
+    return {(text(row, "run_id"), text(row, "call_id")) for row in rows}
 
 
 def answer(  # noqa: PLR0913  one row
