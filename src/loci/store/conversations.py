@@ -1,11 +1,13 @@
 """Conversations: threads of an agent, and what is in the window of each."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from loci.errors import NotFound
+from loci.errors import BadRequest, Busy, NotFound
 from loci.ids import same_uuid
-from loci.store.base import Row, Transaction
+from loci.store.base import Row, SqlValue, Transaction
+from loci.store.page import page_clause
 from loci.store.rows import (
     bit,
     dump,
@@ -22,6 +24,8 @@ from loci.store.rows import (
 )
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
+from loci.types.json import JsonObject
+from loci.types.paging import Page
 
 COLUMNS = """id, agent_id, is_default, prefix, after_seq, compiled_version, context_version, busy_run_id, warned,
     prompt_tokens_last, summary, model, model_settings, hidden, isolated_block_ids, created_at, updated_at, created_by"""
@@ -59,6 +63,14 @@ ADVANCE = """
 update conversations set busy_run_id = :busy_run_id, context_version = context_version + 1,
     prompt_tokens_last = :prompt_tokens, updated_at = :now
 where id = :id and organization_id = :organization_id"""
+SET_FIELDS = """
+update conversations set summary = coalesce(:summary, summary), model = coalesce(:model, model),
+    model_settings = coalesce(:model_settings, model_settings), hidden = coalesce(:hidden, hidden), updated_at = :now
+where id = :id and organization_id = :organization_id"""
+DELETE = "delete from conversations where id = :id and organization_id = :organization_id"
+WINDOW_IDS = """
+select id from messages
+where conversation_id = :id and organization_id = :organization_id and seq > :after_seq order by seq"""
 SEQ_OF = "select seq from messages where id = :id"
 SEQ_LAST = "select max(seq) as seq from messages where conversation_id = :id"
 
@@ -200,3 +212,68 @@ def set_compiled(tx: Transaction, actor: Actor, conversation_id: str, version: i
 def set_warned(tx: Transaction, actor: Actor, conversation_id: str) -> None:
     """Note that the agent was told about memory pressure."""
     tx.run(SET_WARNED, {"id": conversation_id, "organization_id": actor.organization_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationChange:
+    """What a person may set. None leaves it as it is."""
+
+    summary: str | None = None
+    model: str | None = None
+    model_settings: JsonObject | None = None
+    hidden: bool | None = None
+
+
+def update(tx: Transaction, actor: Actor, conversation_id: str, change: ConversationChange, now: datetime) -> None:
+    """Set what the change names. Raises NotFound."""
+    params = {
+        "id": conversation_id,
+        "organization_id": actor.organization_id,
+        "summary": change.summary,
+        "model": change.model,
+        "model_settings": maybe_dump(change.model_settings),
+        "hidden": bit(change.hidden),
+        "now": time_text(now),
+    }
+    if not tx.run(SET_FIELDS, params):
+        raise NotFound(f"Conversation {conversation_id} not found.")
+
+
+def delete(tx: Transaction, actor: Actor, conversation_id: str) -> None:
+    """Forget a conversation with its messages and runs. Raises NotFound, BadRequest for a main thread, and Busy."""
+    conversation = get(tx, actor, conversation_id)
+    if conversation.is_default:
+        raise BadRequest("The main thread of an agent goes only with the agent itself.")
+    if conversation.busy_run_id is not None:
+        raise Busy(run_id=conversation.busy_run_id)
+    tx.run(DELETE, {"id": conversation_id, "organization_id": actor.organization_id})
+
+
+def window_ids(tx: Transaction, actor: Actor, conversation: Conversation) -> list[str]:
+    """The ids of the messages in the window, in order, without reading the messages."""
+    params = {
+        "id": conversation.id,
+        "organization_id": actor.organization_id,
+        "after_seq": conversation.after_seq,
+    }
+    inherited = dict.fromkeys(conversation.prefix)
+    own = dict.fromkeys(text(row, "id") for row in tx.all(WINDOW_IDS, params))
+    return list(inherited | own)
+
+
+def listing(tx: Transaction, actor: Actor, agent_id: str | None, search: str | None, page: Page) -> list[Conversation]:
+    """One page of conversations by time, main threads and hidden ones left out. `search` is looked for in summaries.
+    Raises NotFound for a cursor that is not a conversation.
+    """
+    clause = page_clause(tx, actor, page, "conversations")
+    where = "organization_id = :organization_id and is_default = 0 and coalesce(hidden, 0) = 0"
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id, **clause.params}
+    if agent_id is not None:
+        where += " and agent_id = :agent_id"
+        params["agent_id"] = agent_id
+    if search:
+        where += " and lower(coalesce(summary, '')) like :search escape '\\'"
+        escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        params["search"] = f"%{escaped}%"
+    sql = f"select {COLUMNS} from conversations where {where}{clause.where}{clause.order}"  # noqa: S608  texts are ours
+    return [from_row(row) for row in tx.all(sql, params)]
