@@ -22,6 +22,8 @@ Wire = Literal["anthropic", "responses", "google"]
 WIRES: tuple[Wire, ...] = ("anthropic", "responses", "google")
 SIGNATURE = "c2VhbGVk"
 """Base64, as Gemini demands; the others take any text."""
+PNG = "iVBORw0KGgpwaXhlbHM="
+"""Enough of a picture to be known as one."""
 KEY = "sk-do-not-tell"
 
 FAKES: dict[Wire, tuple[type[FakeProvider], str, str]] = {

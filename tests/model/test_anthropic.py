@@ -9,7 +9,7 @@ from loci.testing.fake_anthropic import FakeAnthropic
 from loci.testing.fake_provider import Answer, CallTool, Received, Redacted, Refusal, Say, Think, served
 from loci.types.agents import ModelSettings
 from loci.types.messages import Image, Reasoning, Role, Text, ToolCall, ToolResult
-from tests.model.providers import LOOK, SIGNATURE, asking, message, request, user
+from tests.model.providers import LOOK, PNG, SIGNATURE, asking, message, request, user
 from tests.model.sdk import ANTHROPIC_EVENT, events, must_suit_anthropic
 
 YES = Answer(parts=[Say("Yes.")])
@@ -20,7 +20,6 @@ FULL = Answer(
     cache_write_tokens=7,
 )
 SHOWN = {"type": "adaptive", "display": "summarized"}
-PIXEL = "cGl4ZWxz"
 
 
 async def test_the_fake_tells_the_truth():
@@ -70,7 +69,7 @@ async def test_a_request_with_everything():
         await asked.answer(
             request(
                 message(
-                    Role.USER, Text("What is this?"), Image("image/png", PIXEL), Image(url="https://a.example/b.png")
+                    Role.USER, Text("What is this?"), Image("image/jpeg", PNG), Image(url="https://a.example/b.png")
                 ),
                 message(Role.ASSISTANT, *whole.parts),
                 message(Role.TOOL, ToolResult("toolu_1", "look", "no such thing", status="error")),
@@ -94,7 +93,7 @@ async def test_a_request_with_everything():
                         {"text": "What is this?", "type": "text"},
                         {
                             "source": {
-                                "data": "cGl4ZWxz",
+                                "data": PNG,
                                 "media_type": "image/png",
                                 "type": "base64",
                             },

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loci.testing.fake_provider import Answer, CallTool, Say, Think
 from loci.types.messages import Image, Reasoning, Role, Text, ToolCall, ToolResult
-from tests.model.providers import LOOK, SIGNATURE, WIRES, Wire, asking, message, request, user
+from tests.model.providers import LOOK, PNG, SIGNATURE, WIRES, Wire, asking, message, request, user
 from tests.model.sdk import must_suit_anthropic, must_suit_gemini, must_suit_openai
 
 IDS = st.sampled_from(["call_1", "call_2", "toolu_3", "functions.look:0", "x" * 80])
@@ -56,7 +56,8 @@ def made(draw: st.DrawFn):
 PARTS = st.one_of(
     made(),
     st.builds(Text, st.sampled_from(["", " ", "Words."])),
-    st.builds(Image, media_type=st.just("image/png"), data=st.sampled_from(["cGl4ZWxz", "%%%"])),
+    st.builds(Image, media_type=st.just("image/png"), data=st.sampled_from([PNG, "cGl4ZWxz", "%%%"])),
+    st.builds(Image, url=st.sampled_from([f"data:image/png;base64,{PNG}", "data:,", "https://127.0.0.1/a.png"])),
     st.builds(ToolResult, IDS, st.just("look"), st.sampled_from(["", "ok"]), st.sampled_from(["success", "error"])),
 )
 HISTORIES = st.lists(

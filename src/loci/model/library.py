@@ -13,15 +13,16 @@ from types import ModuleType
 from typing import cast
 
 import httpx2
-from pydantic_ai import BinaryContent
 from pydantic_ai.direct import model_request_stream
 
 from loci.errors import LociError
 from loci.model.base import Finished, ModelEvent, ModelInfo, ModelRequest, ProviderConfig
+from loci.model.kept import Kept
 from loci.model.library_decode import ending, pieces
-from loci.model.library_encode import Picture, encode
+from loci.model.library_encode import Fetched, encode, is_left_to_provider
 from loci.model.library_faults import TROUBLES, failure
 from loci.model.library_wire import Wire
+from loci.model.pictures import Picture, recognised
 from loci.model.tokens import with_cost
 from loci.net import Door, tls_context
 from loci.types.messages import Image
@@ -37,7 +38,7 @@ _HERE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """Reached without the proxy of the environment."""
 _PICTURE_BYTES = 20_000_000
 _PICTURE_S = 20.0
-_PICTURES_KEPT = 16
+_PICTURES_KEPT_BYTES = 100_000_000
 
 _opened: ContextVar[list[httpx2.Response] | None] = ContextVar("opened", default=None)
 """Collects the responses of the request that is being opened in this context."""
@@ -66,7 +67,7 @@ class LibraryModel:
         self._http: httpx2.AsyncClient | None = None
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
-        self._pictures: dict[str, Picture] = {}
+        self._pictures: Kept[Picture | str] = Kept(_PICTURES_KEPT_BYTES)
 
     @property
     def info(self) -> ModelInfo:
@@ -126,32 +127,30 @@ class LibraryModel:
         timeout = cast("Mapping[str, float | None]", request.extensions.get("timeout", {}))
         request.extensions = {**request.extensions, "timeout": {**timeout, "connect": self._timeout.connect}}
 
-    async def _look_up(self, request: ModelRequest, wire: Wire) -> Mapping[str, Picture]:
+    async def _look_up(self, request: ModelRequest, wire: Wire) -> Fetched:
         """Fetch the pictures given by address if the provider will not; each once, so that a history stays the same."""
-        if wire.dialect.takes_image_urls or not wire.dialect.takes_images:
-            return {}
         wanted = {
             part.url
             for message in request.messages
             for part in message.parts
             if isinstance(part, Image) and part.data is None and part.url and not part.url.startswith("data:")
+            if wire.dialect.image_types and not is_left_to_provider(part, wire.dialect)
         }
-        for url in sorted(wanted - self._pictures.keys()):
-            self._pictures[url] = await self._picture(url)
-        found = {url: self._pictures[url] for url in wanted}
-        for url in [url for url in self._pictures if url not in wanted][: -_PICTURES_KEPT or None]:
-            del self._pictures[url]
-        return found
+        return dict(zip(wanted, await asyncio.gather(*map(self._picture, wanted)), strict=True))
 
-    async def _picture(self, url: str) -> Picture:
+    async def _picture(self, url: str) -> Picture | str:
+        picture = self._pictures.get(url)
+        if picture is None:
+            picture = await self._fetch(url)
+            self._pictures.put(url, picture, len(picture.data) if isinstance(picture, Picture) else len(picture))
+        return picture
+
+    async def _fetch(self, url: str) -> Picture | str:
         try:
             fetched = await self._door.fetch(url, limit_bytes=_PICTURE_BYTES, timeout_s=_PICTURE_S)
         except LociError as error:
-            return f"[A picture that could not be loaded: {error.message}]"
-        media_type = fetched.media_type
-        if fetched.status >= 400 or not media_type.startswith("image/"):
-            return "[A picture that could not be loaded: the address holds no picture.]"
-        return BinaryContent(fetched.body, media_type=media_type)
+            return error.message.removesuffix(".")
+        return recognised(fetched.body) or "the address holds no picture"
 
 
 async def _note_opened(response: httpx2.Response) -> None:

@@ -17,7 +17,7 @@ from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.settings import ModelSettings as LibrarySettings
 
 from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
-from loci.model.library_wire import NO_KEY, Dialect, Wire, common_settings, thinking_level
+from loci.model.library_wire import NO_KEY, Dialect, Wire, common_settings, image_types, thinking_level
 
 _OLD_CLAUDE = re.compile(r"claude-(2|3|instant|4-|(opus|sonnet|haiku)-4([-@.]([0-5]|\d{8})|$))")
 _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 32_768}
@@ -57,7 +57,7 @@ def build(info: ModelInfo, provider: ProviderConfig, http: httpx2.AsyncClient) -
         dialect=Dialect(
             system="anthropic",
             provider=provider.name,
-            takes_images=info.supports_images,
+            image_types=image_types(info, "image/gif"),
             marks_cache=True,
             native_schema=bool(model.profile.get("supports_json_schema_output")),
         ),

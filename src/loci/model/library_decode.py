@@ -57,7 +57,8 @@ def ending(response: ModelResponse, dialect: Dialect) -> Iterator[ModelEvent]:
         if isinstance(part, ToolCall) and isinstance(given, ToolCallPart) and given.args in (None, ""):
             yield ToolCallDelta(index, part.arguments)
         parts.append(part)
-    reason = (response.provider_details or {}).get("finish_reason")
+    details = response.provider_details or {}
+    reason = details.get("refusal") or details.get("finish_reason")
     match response.finish_reason:
         case "stop" | "tool_call":
             has_calls = any(isinstance(part, ToolCall) for part in parts)

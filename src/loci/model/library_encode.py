@@ -1,11 +1,9 @@
 """A `ModelRequest` in the library's shapes. The one place where our messages become a provider's.
 
 Who said what arrives through `history.turns`, so here every call has its result already. Pictures that have to be
-looked up first (an address, for a provider that takes none) are given as `pictures`.
+looked up first (an address, for a provider that takes none) are given as `fetched`.
 """
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
@@ -31,14 +29,15 @@ from loci.model.base import ModelRequest
 from loci.model.history import AssistantTurn, Said, Turn, UserTurn, turns
 from loci.model.library_parts import is_shown, outgoing
 from loci.model.library_wire import Dialect
+from loci.model.pictures import Picture, from_base64, from_data_url, untold
 from loci.types.json import JsonObject, JsonValue
 from loci.types.messages import Image, Reasoning, Text
 
 OPENING = "(The conversation goes on.)"
 """Said in the user's place where a provider wants the user to speak first or last and nobody did."""
 
-Picture: TypeAlias = BinaryContent | str
-"""What an address holds, or why it could not be read."""
+Fetched: TypeAlias = Mapping[str, Picture | str]
+"""What was found at addresses, or why nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Call:
     parameters: ModelRequestParameters
 
 
-def encode(request: ModelRequest, dialect: Dialect, pictures: Mapping[str, Picture]) -> Call:
+def encode(request: ModelRequest, dialect: Dialect, fetched: Fetched) -> Call:
     """Translate the request."""
     sealed = frozenset(
         part.id
@@ -70,7 +69,7 @@ def encode(request: ModelRequest, dialect: Dialect, pictures: Mapping[str, Pictu
             case AssistantTurn(parts=parts):
                 messages.append(ModelResponse([outgoing(part, dialect) for part in parts]))
             case UserTurn():
-                messages.append(_user_message(turn, dialect, pictures, is_marked=position == marked))
+                messages.append(_user_message(turn, dialect, fetched, is_marked=position == marked))
     return Call(messages, _parameters(request, dialect))
 
 
@@ -90,7 +89,7 @@ def _marked_turn(history: Sequence[Turn]) -> int | None:
 def _user_message(
     turn: UserTurn,
     dialect: Dialect,
-    pictures: Mapping[str, Picture],
+    fetched: Fetched,
     *,
     is_marked: bool,
 ) -> LibraryRequest:
@@ -104,56 +103,48 @@ def _user_message(
         for result in turn.results
     ]
     for said in turn.said:
-        content = list(_content(said, dialect, pictures))
+        content = list(_content(said, dialect, fetched))
         parts.append(UserPromptPart(content[0] if len(content) == 1 and isinstance(content[0], str) else content))
     if is_marked:
         parts.append(UserPromptPart([CachePoint()]))
     return LibraryRequest(parts)
 
 
-def _content(said: Sequence[Said], dialect: Dialect, pictures: Mapping[str, Picture]) -> Iterator[UserContent]:
+def _content(said: Sequence[Said], dialect: Dialect, fetched: Fetched) -> Iterator[UserContent]:
     for part in said:
         match part:
             case Text(text):
                 yield text
-            case Image() if not dialect.takes_images:
-                yield "[A picture that this model cannot see.]"
             case Image():
-                yield _image(part, dialect, pictures)
+                yield _image(part, dialect, fetched)
 
 
-def _image(image: Image, dialect: Dialect, pictures: Mapping[str, Picture]) -> UserContent:
-    detail = {"detail": image.detail} if image.detail else None
+def _image(image: Image, dialect: Dialect, fetched: Fetched) -> UserContent:
+    detail = {"detail": image.detail} if image.detail and dialect.system == "openai" else None
+    if not dialect.image_types:
+        return untold("this model sees no pictures")
+    if is_left_to_provider(image, dialect):
+        return ImageUrl(image.url or "", vendor_metadata=detail)
     if image.data is not None:
-        picture = _decoded(image.data, image.media_type)
-        if isinstance(picture, BinaryContent) and detail and dialect.system == "openai":
-            picture.vendor_metadata = detail
-        return picture
-    url = image.url or ""
-    if url.startswith("data:"):
-        return inline_picture(url)
-    if url in pictures:
-        return pictures[url]
-    if not dialect.takes_image_urls:
-        return "[A picture that could not be loaded.]"
-    return ImageUrl(url, vendor_metadata=detail if dialect.system == "openai" else None, media_type=image.media_type)
+        found = from_base64(image.data)
+    elif image.url and image.url.startswith("data:"):
+        found = from_data_url(image.url)
+    else:
+        found = fetched.get(image.url or "")
+    match found:
+        case str(reason):
+            return untold(reason)
+        case Picture(data, media_type) if media_type in dialect.image_types:
+            return BinaryContent(data, media_type=media_type, vendor_metadata=detail)
+        case Picture(_, media_type):
+            return untold(f"this model cannot see {media_type}")
+        case None:
+            return untold("it is broken, or of an unknown kind")
 
 
-def inline_picture(url: str) -> Picture:
-    """Read a `data:` address (RFC 2397) that holds base64."""
-    head, comma, data = url.removeprefix("data:").partition(",")
-    media_type, *options = head.split(";")
-    if not comma or "base64" not in options:
-        return "[A picture that could not be read: its data is not base64.]"
-    return _decoded(data, media_type or None)
-
-
-def _decoded(data: str, media_type: str | None) -> Picture:
-    try:
-        raw = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return "[A picture that could not be read: its data is not base64.]"
-    return BinaryContent(raw, media_type=media_type or "image/png")
+def is_left_to_provider(image: Image, dialect: Dialect) -> bool:
+    """Whether the provider will fetch the picture itself."""
+    return image.data is None and (image.url or "").partition(":")[0] in dialect.image_url_schemes
 
 
 def _parameters(request: ModelRequest, dialect: Dialect) -> ModelRequestParameters:

@@ -15,7 +15,7 @@ from pydantic_ai.providers.google import GoogleProvider
 from pydantic_ai.settings import ModelSettings as LibrarySettings
 
 from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
-from loci.model.library_wire import NO_KEY, Dialect, Wire, common_settings, thinking_level
+from loci.model.library_wire import NO_KEY, Dialect, Wire, common_settings, image_types, thinking_level
 
 
 def build(info: ModelInfo, provider: ProviderConfig, http: httpx2.AsyncClient) -> Wire:
@@ -30,8 +30,8 @@ def build(info: ModelInfo, provider: ProviderConfig, http: httpx2.AsyncClient) -
         dialect=Dialect(
             system="google",
             provider=provider.name,
-            takes_images=info.supports_images,
-            takes_image_urls=False,
+            image_types=image_types(info, "image/heic", "image/heif"),
+            image_url_schemes=frozenset(),
             native_schema=bool(profile.get("supports_json_schema_output")),
             native_schema_with_tools=bool(profile.get("google_supports_tool_combination")),
         ),

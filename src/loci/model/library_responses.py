@@ -18,7 +18,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings as LibrarySettings
 
 from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
-from loci.model.library_wire import NO_KEY, Dialect, Wire, common_settings, thinking_level
+from loci.model.library_wire import NO_KEY, Dialect, Wire, common_settings, image_types, thinking_level
 
 _PLAIN = re.compile(r"(ft:)?(gpt-3|gpt-4|chatgpt-|gpt-5-chat)")
 _OPENAI = re.compile(r"(ft:)?(gpt-|o\d|codex)")
@@ -52,7 +52,8 @@ def build(info: ModelInfo, provider: ProviderConfig, http: httpx2.AsyncClient) -
         dialect=Dialect(
             system="openai",
             provider=provider.name,
-            takes_images=info.supports_images,
+            image_types=image_types(info, "image/gif"),
+            image_url_schemes=frozenset({"https", "http"}),
             speaks_in_turns=False,
             flags_errors=False,
         ),

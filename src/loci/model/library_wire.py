@@ -12,7 +12,7 @@ from pydantic_ai.models import Model as LibraryClient
 from pydantic_ai.settings import ModelSettings as LibrarySettings
 from pydantic_ai.settings import ThinkingEffort
 
-from loci.model.base import ModelRequest
+from loci.model.base import ModelInfo, ModelRequest
 
 NO_KEY = "no-key"
 """Sent where the operator gave no key; the packages refuse an empty one, and a server of one's own may need none."""
@@ -27,8 +27,10 @@ class Dialect:
 
     system: System
     provider: str
-    takes_image_urls: bool = True
-    takes_images: bool = True
+    image_types: frozenset[str]
+    """Kinds of pictures that the model can see; none if it sees none."""
+    image_url_schemes: frozenset[str] = frozenset({"https"})
+    """The addresses that the provider itself fetches pictures from."""
     speaks_in_turns: bool = True
     """Whether a history must begin and end with the user's side."""
     marks_cache: bool = False
@@ -50,6 +52,11 @@ class Wire:
     settings: Callable[[ModelRequest], LibrarySettings]
     troubles: tuple[type[Exception], ...]
     """What the provider's own package raises besides the library's errors."""
+
+
+def image_types(info: ModelInfo, *more: str) -> frozenset[str]:
+    """The kinds of pictures for a model: what all providers take, and more."""
+    return frozenset({"image/png", "image/jpeg", "image/webp", *more}) if info.supports_images else frozenset()
 
 
 def thinking_level(effort: str | None) -> ThinkingEffort | Literal[False] | None:
