@@ -5,18 +5,18 @@ there when `type` is missing, as the Letta V1 API does. Everything that could la
 pictures that are none) is refused here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest
-from loci.api.pictures import checked_picture
 from loci.api.wire_messages import View
 from loci.config import Settings
 from loci.errors import Unprocessable
+from loci.model.pictures import from_base64, from_data_url
 from loci.types.json import JsonObject, JsonValue
-from loci.types.messages import Part, Reasoning, Role, Text, ToolStatus, Trust
+from loci.types.messages import Image, Part, Reasoning, Role, Text, ToolStatus, Trust
 from loci.types.runs import Limits
 from loci.types.tools import ToolSchema
 
@@ -204,7 +204,7 @@ def _parts(content: Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
                 if item.text:
                     parts.append(Text(item.text))
             case "image":
-                parts.append(checked_picture(item.source))
+                parts.append(_picture(item.source or {}))
             case "reasoning" if role is Role.ASSISTANT:
                 parts.append(Reasoning(item.reasoning or "", signature=item.signature))
             case "redacted_reasoning" if role is Role.ASSISTANT:
@@ -216,6 +216,22 @@ def _parts(content: Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
     if not parts:
         raise Unprocessable("A message must hold some content.")
     return tuple(parts)
+
+
+def _picture(source: Mapping[str, object]) -> Image:
+    data, url, detail = source.get("data"), source.get("url"), source.get("detail")
+    inline = isinstance(url, str) and url.startswith("data:")
+    if isinstance(data, str) or inline:
+        picture = from_base64(data) if isinstance(data, str) else from_data_url(str(url))
+        if picture is None:
+            raise Unprocessable("An image must be a PNG, JPEG, GIF, WebP or HEIC file in base64.")
+        encoded = data if isinstance(data, str) else str(url).partition(",")[2]
+        return Image(media_type=picture.media_type, data=encoded, detail=detail if isinstance(detail, str) else None)
+    if not isinstance(url, str):
+        raise Unprocessable("An image needs a source with 'url' or with base64 'data'.")
+    if not url.lower().startswith(("https://", "http://")):
+        raise Unprocessable("The URL of an image must begin with https://, http:// or data:.")
+    return Image(url=url)
 
 
 def _reply(answer: AnswerIn) -> ApprovalReply:
