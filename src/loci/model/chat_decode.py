@@ -125,6 +125,10 @@ class Decoder:
         if self._tags is not None:
             for is_thought, text in self._tags.close():
                 self._say(text, events, thought=is_thought)
+        for call in self._calls:
+            if not any(call.arguments):
+                call.arguments.append("{}")
+                events.append(ToolCallDelta(call.index, "{}"))
         return events
 
     def close(self) -> Finished | Failed:
@@ -308,7 +312,7 @@ class Decoder:
             found.append((self._text_index, Text(text)))
         for call in self._calls:
             owner = provider if call.signature else None
-            arguments = "".join(call.arguments) or "{}"
+            arguments = "".join(call.arguments)
             found.append(
                 (call.index, ToolCall(call.id, call.name, arguments, signature=call.signature, provider=owner))
             )

@@ -11,46 +11,62 @@ OPEN, CLOSE = "<think>", "</think>"
 class ThinkTags:
     """The splitter of one answer. `settled` once nothing can follow but text; then it need not be asked any more."""
 
-    __slots__ = ("_held", "_state")
+    __slots__ = ("_at_start", "_held", "_state")
 
     def __init__(self) -> None:
         self._held = ""
         self._state: Literal["start", "inside", "text"] = "start"
+        self._at_start = False
+        """Line breaks are dropped here: those between a tag and what it parts."""
 
     @property
     def settled(self) -> bool:
         """Whether all that follows is text."""
-        return self._state == "text"
+        return self._state == "text" and not self._at_start
 
     def split(self, text: str) -> list[tuple[bool, str]]:
         """What is known of the text so far; a piece that may be half a tag is held back."""
         held = self._held + text
         self._held = ""
+        found: list[tuple[bool, str]] = []
         if self._state == "start":
             begin = held.lstrip()
             if begin.startswith(OPEN):
-                self._state, held = "inside", begin[len(OPEN) :].lstrip("\n")
+                self._state, self._at_start, held = "inside", True, begin[len(OPEN) :]
             elif OPEN.startswith(begin):
                 self._held = held
-                return []
+                return found
             else:
                 self._state = "text"
         if self._state == "inside":
-            return self._inside(held)
-        return [(False, held)] if held else []
-
-    def _inside(self, held: str) -> list[tuple[bool, str]]:
-        thought, tag, rest = held.partition(CLOSE)
-        if tag:
-            self._state = "text"
-            found = [(True, thought.rstrip("\n")), (False, rest.lstrip("\n"))]
-        else:
-            keep = next((size for size in range(len(CLOSE) - 1, 0, -1) if held.endswith(CLOSE[:size])), 0)
-            self._held = held[len(held) - keep :]
-            found = [(True, held[: len(held) - keep])]
-        return [piece for piece in found if piece[1]]
+            held = self._inside(held, found)
+        if self._state == "text":
+            self._add(found, held, is_thought=False)
+        return found
 
     def close(self) -> list[tuple[bool, str]]:
         """What was held back when the answer ended."""
-        held, self._held = self._held, ""
-        return [(self._state == "inside", held)] if held else []
+        found: list[tuple[bool, str]] = []
+        self._add(found, self._held, is_thought=self._state == "inside")
+        self._held = ""
+        return found
+
+    def _inside(self, held: str, found: list[tuple[bool, str]]) -> str:
+        """Take the thoughts from the front; gives the text behind the closing tag."""
+        thought, tag, rest = held.partition(CLOSE)
+        if tag:
+            self._add(found, thought.rstrip("\n"), is_thought=True)
+            self._state, self._at_start = "text", True
+            return rest
+        half = next((size for size in range(len(CLOSE) - 1, 0, -1) if held.endswith(CLOSE[:size])), 0)
+        shown = held[: len(held) - half].rstrip("\n")
+        self._held = held[len(shown) :]
+        self._add(found, shown, is_thought=True)
+        return ""
+
+    def _add(self, found: list[tuple[bool, str]], text: str, *, is_thought: bool) -> None:
+        if self._at_start:
+            text = text.lstrip("\n")
+        if text:
+            self._at_start = False
+            found.append((is_thought, text))

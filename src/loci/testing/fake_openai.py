@@ -2,7 +2,7 @@
 
     fake = FakeOpenAI(Answer(parts=[Say("Hello.")]), Refusal(status=429), models=["small", "large"])
     async with served(fake) as url:
-        ...   # the base URL is f"{url}/v1"; fake.received holds the chat requests, fake.asked every path
+        ...   # the base URL is f"{url}/v1"; fake.received holds the requests for answers, fake.paths all
 
 The script is played in order, then `default` is repeated. With `obey` the directives of `loci.model.script` in the
 newest user message decide instead, so that any server can be driven through it by what its user says. `routes` adds
@@ -82,7 +82,7 @@ class FakeOpenAI(FakeProvider):
         self.api_key = api_key
         self.reasoning_field = "reasoning_content"
         self.dimensions = 8
-        self.asked: list[str] = []
+        self.paths: list[str] = []
         """Every request as `METHOD /path`, in order."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +90,7 @@ class FakeOpenAI(FakeProvider):
             return
         request = await _read(scope, receive)
         path = request.path.rstrip("/")
-        self.asked.append(f"{scope['method']} {path}")
+        self.paths.append(f"{scope['method']} {path}")
         if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
             await self._answer(Refusal(status=401, message="Incorrect API key provided: sk-abc***xyz."), send)
         elif path in self.routes:
