@@ -46,5 +46,7 @@ class RunRequest:
     override_model: str | None = None
     override_system: str | None = None
     background: bool = False
+    stream_tokens: bool = False
+    """Whether anyone wants to see messages while they are written (`Delta` events)."""
     callback_url: str | None = None
     metadata: JsonObject = field(default_factory=lambda: EMPTY)
