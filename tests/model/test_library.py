@@ -2,19 +2,35 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+import loci
 from loci.errors import ModelFault
-from loci.model.base import Failed, Finished, ModelRequest, ProviderConfig, ReasoningDelta, TextDelta, ToolCallDelta
+from loci.model.base import (
+    Failed,
+    Finished,
+    Model,
+    ModelRequest,
+    ProviderConfig,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from loci.model.library import LibraryModel
-from loci.testing.fake_provider import Answer, CallTool, Refusal, Say, Think
+from loci.testing.fake_provider import Answer, CallTool, Refusal, Say, Scripted, Think
 from loci.types.agents import ModelSettings
 from loci.types.messages import Reasoning, Role, Text, ToolCall, ToolResult
 from loci.types.usage import Usage
+from tests.model.contract import ModelContract
 from tests.model.providers import KEY, SIGNATURE, WIRES, Wire, asking, message, request, user, words
 
+SOURCES = {"PYTHONPATH": str(Path(loci.__file__).parents[1])}
 ANSWER = Answer(
     parts=[
         Think("Where would it rain?", SIGNATURE),
@@ -27,6 +43,33 @@ ANSWER = Answer(
     completion_tokens=30,
     cached_tokens=64,
 )
+
+
+class TestAnthropic(ModelContract):
+    """What every model must hold."""
+
+    def playing(self, *script: Scripted) -> AbstractAsyncContextManager[Model]:
+        return _playing("anthropic", *script)
+
+
+class TestResponses(ModelContract):
+    """What every model must hold."""
+
+    def playing(self, *script: Scripted) -> AbstractAsyncContextManager[Model]:
+        return _playing("responses", *script)
+
+
+class TestGemini(ModelContract):
+    """What every model must hold."""
+
+    def playing(self, *script: Scripted) -> AbstractAsyncContextManager[Model]:
+        return _playing("google", *script)
+
+
+@asynccontextmanager
+async def _playing(wire: Wire, *script: Scripted) -> AsyncGenerator[Model]:
+    async with asking(wire, *script) as asked:
+        yield asked.model
 
 
 @pytest.fixture(params=WIRES)
@@ -49,14 +92,6 @@ async def test_pieces_add_up_to_the_whole_answer(wire: Wire):
     assert [type(part) for part in whole.parts] == [Reasoning, Text, ToolCall, ToolCall]
 
 
-async def test_a_call_is_announced_with_id_and_name_once(wire: Wire):
-    async with asking(wire, ANSWER) as asked:
-        events = await asked.ask(request())
-
-    announced = [(event.index, event.call_id, event.name) for event in events if isinstance(event, ToolCallDelta)]
-    assert [entry for entry in announced if entry[1]] == [(2, "call_1", "look"), (3, "call_2", "note")]
-
-
 async def test_usage_and_the_reason_to_stop_are_told(wire: Wire):
     async with asking(wire, ANSWER) as asked:
         whole = await asked.answer(request())
@@ -64,13 +99,6 @@ async def test_usage_and_the_reason_to_stop_are_told(wire: Wire):
     assert whole.finish == "tool_calls"
     assert (whole.usage.prompt_tokens, whole.usage.completion_tokens, whole.usage.cached_input_tokens) == (120, 30, 64)
     assert whole.usage.total_tokens == Usage(prompt_tokens=120, completion_tokens=30).total_tokens
-
-
-async def test_a_length_stop_is_no_failure(wire: Wire):
-    async with asking(wire, Answer(parts=[Say("It rai")], stop="length")) as asked:
-        whole = await asked.answer(request())
-
-    assert (whole.finish, [words(part) for part in whole.parts]) == ("length", ["It rai"])
 
 
 async def test_a_withheld_answer_is_a_refusal(wire: Wire):
@@ -348,3 +376,30 @@ async def test_spoilt_arguments_of_an_old_call_do_not_spoil_the_request(wire: Wi
 async def test_it_says_what_it_is(wire: Wire):
     async with asking(wire) as asked:
         assert asked.model.info.provider == wire
+
+
+@pytest.mark.parametrize("breaks", ["cut", "error", "garbage"])
+async def test_a_stream_that_breaks_before_it_began_is_one_failure(wire: Wire, breaks):
+    async with asking(wire, Answer(breaks=breaks, breaks_after=0)) as asked:
+        (failed,) = await asked.ask(request())
+
+    assert isinstance(failed, Failed)
+    assert failed.retryable
+
+
+async def test_a_page_instead_of_an_answer_is_one_failure(wire: Wire):
+    async with asking(wire, Refusal(status=200, body="<html>Log in first</html>")) as asked:
+        (failed,) = await asked.ask(request())
+
+    assert isinstance(failed, Failed)
+    assert failed.fault in {ModelFault.BAD_REPLY, ModelFault.CONNECTION}
+
+
+def test_a_provider_costs_the_import_of_its_own_package_only():
+    code = (
+        "import sys, loci.model.library, loci.model.library_anthropic;"
+        "print([name for name in ('openai', 'google.genai', 'mcp') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=SOURCES)
+
+    assert done.stdout.strip() == "[]"

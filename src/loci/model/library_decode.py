@@ -60,6 +60,8 @@ def ending(response: ModelResponse, dialect: Dialect) -> Iterator[ModelEvent]:
     details = response.provider_details or {}
     reason = details.get("refusal") or details.get("finish_reason")
     match response.finish_reason:
+        case "stop" | "tool_call" if not parts:
+            yield failed(ModelFault.BAD_REPLY, "The answer was empty.")
         case "stop" | "tool_call":
             has_calls = any(isinstance(part, ToolCall) for part in parts)
             yield _finished(response, parts, dialect, "tool_calls" if has_calls else "stop")
