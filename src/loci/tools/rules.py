@@ -1,0 +1,182 @@
+"""Tool rules: what may be called now, what a call leads to, and when a run may end. Pure; names as in the Letta V1 API.
+
+The rules look at the calls of the current run only. They narrow the tools that are offered to the model; a call that
+comes anyway is answered with an error that names what is allowed, so the model can mend it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import orjson
+
+from loci.types.json import JsonObject, JsonValue
+from loci.types.tools import (
+    Conditional,
+    ConstrainChildTools,
+    ContinueLoop,
+    ExitLoop,
+    MaxCountPerStep,
+    ParentLastTool,
+    PastCall,
+    RequiredBeforeExit,
+    RequiresApproval,
+    RunFirst,
+    ToolRule,
+)
+
+Continuation: TypeAlias = Literal["go_on", "stop", "default"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """The tools that may be called now. `forced`: exactly this one. `args`: arguments that a rule fixes, by tool."""
+
+    names: frozenset[str]
+    forced: str | None = None
+    args: Mapping[str, JsonObject] = field(default_factory=lambda: dict[str, JsonObject]())
+
+
+def allowed(rules: Sequence[ToolRule], names: Iterable[str], past: Sequence[PastCall]) -> Allowed:
+    """What may be called after `past`, of the tools named."""
+    every = frozenset(names)
+    if not rules:
+        return Allowed(names=every)
+    first = [rule for rule in rules if isinstance(rule, RunFirst) and rule.tool_name in every]
+    if first and not past:
+        chosen = frozenset(rule.tool_name for rule in first)
+        args = {rule.tool_name: rule.args for rule in first if rule.args}
+        return Allowed(names=chosen, forced=first[0].tool_name if len(chosen) == 1 else None, args=args)
+    left = every - _used_up(rules, past) - _out_of_turn(rules, past)
+    args = dict[str, JsonObject]()
+    last = past[-1] if past else None
+    for rule in rules if last is not None else ():
+        if last is None or rule.tool_name != last.name:
+            continue
+        if isinstance(rule, ConstrainChildTools):
+            left &= frozenset(rule.children)
+            args |= _child_args(rule)
+        elif isinstance(rule, Conditional):
+            child = conditional_child(rule, last.output)
+            left &= every if child is None else frozenset((child,))
+    return Allowed(names=left, args=args)
+
+
+def _used_up(rules: Sequence[ToolRule], past: Sequence[PastCall]) -> frozenset[str]:
+    counts: dict[str, int] = {}
+    for call in past:
+        counts[call.name] = counts.get(call.name, 0) + 1
+    return frozenset(
+        rule.tool_name
+        for rule in rules
+        if isinstance(rule, MaxCountPerStep) and counts.get(rule.tool_name, 0) >= rule.max_count_limit
+    )
+
+
+def _out_of_turn(rules: Sequence[ToolRule], past: Sequence[PastCall]) -> frozenset[str]:
+    """Tools that may only follow directly on a parent which was not the last call."""
+    last = past[-1].name if past else None
+    parents: dict[str, set[str]] = {}
+    for rule in rules:
+        if isinstance(rule, ParentLastTool):
+            for child in rule.children:
+                parents.setdefault(child, set()).add(rule.tool_name)
+    return frozenset(child for child, names in parents.items() if last not in names)
+
+
+def _child_args(rule: ConstrainChildTools) -> dict[str, JsonObject]:
+    found: dict[str, JsonObject] = {}
+    for node in rule.child_arg_nodes:
+        name, args = node.get("name"), node.get("args")
+        if isinstance(name, str) and isinstance(args, Mapping):
+            found[name] = args
+    return found
+
+
+def conditional_child(rule: Conditional, output: JsonValue) -> str | None:
+    """Which tool a conditional rule sends to; None leaves the choice free.
+
+    A JSON object answers with its `message`, anything else with itself. Values are compared by their JSON text, and a
+    text also as it stands, so `true`, `"true"` and `True` as keys of the mapping all mean yes.
+    """
+    value = output
+    if isinstance(value, str):
+        value = _parsed(value)
+    if isinstance(value, Mapping) and "message" in value:
+        value = value["message"]
+        value = _parsed(value) if isinstance(value, str) else value
+    keys = {orjson.dumps(value).decode().lower(), str(value).lower() if isinstance(value, str) else ""}
+    for key, child in rule.child_output_mapping.items():
+        if key.lower() in keys and isinstance(child, str):
+            return child
+    return rule.default_child
+
+
+def _parsed(text: str) -> JsonValue:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def refusal(rules: Sequence[ToolRule], name: str, names: Iterable[str], past: Sequence[PastCall]) -> str | None:
+    """Why a call is not allowed now, as a text for the model; None when it is."""
+    every = sorted(names)
+    if name not in every:
+        known = ", ".join(every) or "none"
+        return f"Error: there is no tool '{name}'. The available tools are: {known}."
+    may = allowed(rules, every, past).names
+    if name in may:
+        return None
+    offered = ", ".join(sorted(may)) or "none; answer the user now"
+    return f"Error: the tool rules do not allow '{name}' at this point. Allowed now: {offered}."
+
+
+def after(rules: Sequence[ToolRule], names: Iterable[str]) -> Continuation:
+    """What the calls just made mean for the loop: an exit rule beats all others."""
+    called = frozenset(names)
+    if any(isinstance(rule, ExitLoop) and rule.tool_name in called for rule in rules):
+        return "stop"
+    goes_on = (ContinueLoop, ConstrainChildTools, Conditional)
+    if any(isinstance(rule, goes_on) and rule.tool_name in called for rule in rules):
+        return "go_on"
+    return "default"
+
+
+def missing_before_exit(rules: Sequence[ToolRule], names: Iterable[str], past: Sequence[PastCall]) -> list[str]:
+    """Tools that must have run before the loop may end, and have not."""
+    ran = {call.name for call in past}
+    every = frozenset(names)
+    required = [rule.tool_name for rule in rules if isinstance(rule, RequiredBeforeExit)]
+    return [name for name in required if name not in ran and name in every]
+
+
+def needs_approval(rules: Sequence[ToolRule], name: str) -> bool:
+    """Whether a person must be asked before this tool runs."""
+    return any(isinstance(rule, RequiresApproval) and rule.tool_name == name for rule in rules)
+
+
+def rules_text(rules: Sequence[ToolRule]) -> str:
+    """The rules in words, for the prompt; empty when there is nothing the model has to know."""
+    lines = [line for line in map(_words, rules) if line]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _words(rule: ToolRule) -> str:
+    match rule:
+        case RunFirst():
+            return f"Call {rule.tool_name} first."
+        case ExitLoop():
+            return f"Calling {rule.tool_name} ends your turn."
+        case ConstrainChildTools():
+            return f"After {rule.tool_name}, only these may follow: {', '.join(rule.children)}."
+        case Conditional():
+            return f"What {rule.tool_name} returns decides which tool may follow."
+        case MaxCountPerStep():
+            return f"Call {rule.tool_name} at most {rule.max_count_limit} times in one turn."
+        case ParentLastTool():
+            return f"Call {', '.join(rule.children)} only directly after {rule.tool_name}."
+        case RequiredBeforeExit():
+            return f"Call {rule.tool_name} before your turn ends."
+        case ContinueLoop() | RequiresApproval():
+            return ""
