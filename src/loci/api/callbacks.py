@@ -1,4 +1,4 @@
-"""Tells an address that a client gave when its run has ended. Addresses come from users, so only the door goes there."""
+"""Tells an address that a client gave when its run has ended. It comes from a user, so only the door goes there."""
 
 import asyncio
 from collections.abc import Mapping

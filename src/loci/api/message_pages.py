@@ -1,8 +1,8 @@
 """Pages of messages, as clients of the Letta V1 API turn them.
 
 Without an order a page reads like a chat: oldest first; no cursor gives the newest messages, `before` the ones just
-above that message, `after` the ones just below. `asc` reads the same way from the beginning. `desc` is newest first, and
-goes on to older ones from either cursor: the SDKs hand back the last id of a page as `after`, Letta Code as `before`.
+above that message, `after` the ones just below. `asc` reads the same way from the beginning. `desc` is newest first,
+and goes on to older ones from either cursor: SDKs hand back the last id of a page as `after`, Letta Code as `before`.
 """
 
 from dataclasses import dataclass, replace
@@ -37,13 +37,13 @@ def wire_page(
     """
     page, turned = _page(wanted)
     shown: list[list[WireObject]] = []
-    while len(shown) < wanted.limit_rows:
+    while len(shown) < page.limit_rows:
         found = messages.listing(tx, actor, chosen, page)
         shown += [items for items in _each(tx, actor, found, view) if items]
         if len(found) < page.limit_rows:
             break
         page = replace(page, after=found[-1].id)
-    shown = shown[: wanted.limit_rows]
+    shown = shown[: page.limit_rows]
     if turned:
         shown.reverse()
     return [item for items in shown for item in (reversed(items) if wanted.order == "desc" else items)]
