@@ -1,7 +1,6 @@
 """Tool rules as JSON objects (discriminator `type`), as the wire and the database hold them."""
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 from loci.errors import Unprocessable
 from loci.types.json import JsonObject, JsonValue
@@ -72,18 +71,14 @@ def _conditional(name: str, item: JsonObject) -> ToolRule:
 
 def _children(kind: str, item: JsonObject) -> tuple[str, ...]:
     children = item.get("children")
-    if not isinstance(children, list) or not all(isinstance(child, str) for child in cast("list[JsonValue]", children)):
+    if not isinstance(children, list) or not all(isinstance(child, str) for child in children):
         raise Unprocessable(f"A {kind} rule needs 'children', a list of tool names.")
-    return tuple(str(child) for child in cast("list[JsonValue]", children))
+    return tuple(str(child) for child in children)
 
 
 def _constrain(name: str, item: JsonObject) -> ToolRule:
     nodes = item.get("child_arg_nodes")
-    found = (
-        [node for node in cast("list[JsonValue]", nodes) if isinstance(node, Mapping)]
-        if isinstance(nodes, list)
-        else []
-    )
+    found = [node for node in nodes if isinstance(node, Mapping)] if isinstance(nodes, list) else []
     return ConstrainChildTools(
         tool_name=name,
         children=_children("constrain_child_tools", item),
