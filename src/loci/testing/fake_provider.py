@@ -77,6 +77,8 @@ class Answer:
     piece_chars: int = 8
     breaks: Literal["cut", "error", "silence", "garbage"] | None = None
     breaks_after: int = 3
+    verbatim: Sequence[str] | None = None
+    """The stream word for word, in place of all else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,7 @@ class FakeProvider(ABC):
                 "headers": [(b"content-type", b"text/event-stream"), (b"request-id", b"req_fake")],
             },
         )
-        for number, frame in enumerate(self.frames(answer, request)):
+        for number, frame in enumerate(self.frames(answer, request) if answer.verbatim is None else answer.verbatim):
             if answer.breaks is not None and number == answer.breaks_after:
                 await self._break_off(answer, receive, send)
                 return
