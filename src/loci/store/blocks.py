@@ -10,7 +10,7 @@ from datetime import datetime
 from loci.errors import Conflict, NotFound, VersionConflict
 from loci.store import journal
 from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.page import page_clause
+from loci.store.page import like_pattern, page_clause
 from loci.store.rows import (
     bit,
     dump,
@@ -232,10 +232,7 @@ def _where(actor: Actor, chosen: BlockFilter) -> tuple[str, dict[str, SqlValue]]
 
 
 def _pattern(part: str | None) -> str | None:
-    if part is None:
-        return None
-    escaped = part.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{escaped}%"
+    return None if part is None else like_pattern(part)
 
 
 def insert(

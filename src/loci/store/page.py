@@ -69,3 +69,9 @@ def page_clause(
     direction = "asc" if page.ascending else "desc"
     order = ", ".join(f"{prefix}{column} {direction}" for column in columns)
     return PageClause(where=where, order=f" order by {order} limit :page_limit", params=params)
+
+
+def like_pattern(part: str) -> str:
+    """The pattern for `lower(column) like :pattern escape '!'` that finds a part of a text in any case of letters."""
+    escaped = part.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"

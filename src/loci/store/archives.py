@@ -1,0 +1,224 @@
+"""Archives, and which agents they are attached to. An agent writes into the archive that it owns."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from loci.errors import NotFound
+from loci.ids import new_id
+from loci.store import journal, scopes
+from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.page import page_clause
+from loci.store.rows import dump, load_object, maybe_moment, maybe_text, maybe_time_text, text, time_text
+from loci.store.scopes import ScopeKey, ScopeKind
+from loci.types.actor import Actor
+from loci.types.json import JsonObject
+from loci.types.memory import Archive, Author, JournalEntry, Subject
+from loci.types.paging import Page
+
+COLUMNS = "ar.id, ar.name, ar.description, ar.embedding, ar.metadata, ar.created_at, ar.updated_at"
+
+BY_ID = f"select {COLUMNS} from archives ar where ar.id = :id and ar.organization_id = :organization_id"
+INSERT = """
+insert into archives (id, organization_id, project_id, name, description, embedding, metadata, created_at, updated_at,
+    created_by)
+values (:id, :organization_id, :project_id, :name, :description, :embedding, :metadata, :created_at, :updated_at,
+    :created_by)"""
+UPDATE = """
+update archives set name = :name, description = :description, embedding = :embedding, metadata = :metadata,
+    updated_at = :updated_at
+where id = :id and organization_id = :organization_id"""
+DELETE = "delete from archives where id = :id and organization_id = :organization_id"
+
+OF_AGENT = f"""
+select {COLUMNS} from agent_archives aa join archives ar on ar.id = aa.archive_id
+where aa.agent_id = :agent_id and aa.organization_id = :organization_id
+order by aa.is_owner desc, aa.created_at, ar.seq"""
+AGENTS_OF = """
+select aa.agent_id from agent_archives aa join agents a on a.id = aa.agent_id
+where aa.archive_id = :id and aa.organization_id = :organization_id and a.deleted_at is null
+order by a.created_at, a.id"""
+ATTACH = """
+insert into agent_archives (agent_id, archive_id, organization_id, project_id, is_owner, created_at)
+select a.id, :id, :organization_id, :project_id, :is_owner, :now
+from agents a where a.id = :agent_id and a.organization_id = :organization_id and a.deleted_at is null
+on conflict (agent_id, archive_id) do nothing"""
+DETACH = """
+delete from agent_archives
+where agent_id = :agent_id and archive_id = :id and organization_id = :organization_id"""
+OWNER_OF_NEW = """
+select name, embedding from agents
+where id = :agent_id and organization_id = :organization_id and deleted_at is null"""
+FORGET_WORDS = """
+delete from passage_words where rowid in (select seq from passages where archive_id = :id)"""
+FORGET_TAGS = "delete from passage_tags where archive_id = :id and organization_id = :organization_id"
+
+
+def from_row(row: Row) -> Archive:
+    """A stored archive."""
+    return Archive(
+        id=text(row, "id"),
+        name=text(row, "name"),
+        description=maybe_text(row, "description"),
+        embedding=maybe_text(row, "embedding"),
+        metadata=load_object(row["metadata"]),
+        created_at=maybe_moment(row, "created_at"),
+        updated_at=maybe_moment(row, "updated_at"),
+    )
+
+
+def get(tx: Transaction, actor: Actor, archive_id: str) -> Archive:
+    """One archive. Raises NotFound."""
+    row = tx.one(BY_ID, {"id": archive_id, "organization_id": actor.organization_id})
+    if row is None:
+        raise NotFound(f"Archive {archive_id} not found.")
+    return from_row(row)
+
+
+def listing(
+    tx: Transaction, actor: Actor, page: Page, *, name: str | None = None, agent_id: str | None = None
+) -> list[Archive]:
+    """One page of archives. Raises NotFound for a cursor that is not an archive."""
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
+    where = "ar.organization_id = :organization_id"
+    if name is not None:
+        where += " and ar.name = :name"
+        params["name"] = name
+    if agent_id is not None:
+        where += " and ar.id in (select archive_id from agent_archives where agent_id = :agent_id)"
+        params["agent_id"] = agent_id
+    clause = page_clause(tx, actor, page, "archives", alias="ar")
+    sql = f"select {COLUMNS} from archives ar where {where}{clause.where}{clause.order}"
+    return [from_row(row) for row in tx.all(sql, params | clause.params)]
+
+
+def archives_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Archive]:
+    """The archives that an agent searches, its own first."""
+    rows = tx.all(OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    return [from_row(row) for row in rows]
+
+
+def agents_of_archive(tx: Transaction, actor: Actor, archive_id: str) -> list[str]:
+    """The ids of the agents that an archive is attached to, oldest agent first."""
+    rows = tx.all(AGENTS_OF, {"id": archive_id, "organization_id": actor.organization_id})
+    return [text(row, "agent_id") for row in rows]
+
+
+def insert(tx: Transaction, actor: Actor, author: Author, archive: Archive, now: datetime) -> Archive:
+    """Store a new archive."""
+    stored = replace(archive, created_at=archive.created_at or now, updated_at=archive.updated_at or now)
+    tx.run(INSERT, {**_params(actor, stored), "created_by": actor.user_id})
+    _note(tx, actor, _entry(author, "create", stored.id, None, _state(stored)), now)
+    return stored
+
+
+def update(tx: Transaction, actor: Actor, author: Author, archive: Archive, now: datetime) -> Archive:
+    """Store a changed archive. Another embedding model takes effect as its vectors are filled in. Raises NotFound."""
+    before = get(tx, actor, archive.id)
+    stored = replace(archive, updated_at=now)
+    tx.run(UPDATE, _params(actor, stored))
+    _note(tx, actor, _entry(author, "update", stored.id, _state(before), _state(stored)), now)
+    return stored
+
+
+def delete(tx: Transaction, actor: Actor, author: Author, archive_id: str, now: datetime) -> None:
+    """Delete an archive with all its passages. Raises NotFound."""
+    before = get(tx, actor, archive_id)
+    params: Params = {"id": archive_id, "organization_id": actor.organization_id}
+    tx.run(FORGET_WORDS, params)
+    tx.run(FORGET_TAGS, params)
+    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.ARCHIVE, archive_id))
+    if scope is not None:
+        tx.run(scopes.DELETE, {"number": scope.number})
+    tx.run(DELETE, params)
+    _note(tx, actor, _entry(author, "delete", archive_id, _state(before), None), now)
+
+
+def attach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive_id: str, now: datetime) -> None:
+    """Let an agent search an archive. It writes there if it had none before. Raises NotFound."""
+    archive = get(tx, actor, archive_id)
+    held = archives_of_agent(tx, actor, agent_id)
+    if any(other.id == archive_id for other in held):
+        return
+    params: Params = {
+        "agent_id": agent_id,
+        "id": archive_id,
+        "organization_id": actor.organization_id,
+        "project_id": actor.project_id,
+        "is_owner": int(not held),
+        "now": time_text(now),
+    }
+    if tx.run(ATTACH, params) == 0:
+        raise NotFound(f"Agent {agent_id} not found.")
+    state: JsonObject = {"agent_id": agent_id, "name": archive.name}
+    _note(tx, actor, _entry(author, "attach", archive_id, None, state, agent_id), now)
+
+
+def detach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive_id: str, now: datetime) -> None:
+    """Take an archive off an agent; it stays as it is. Raises NotFound if it was not attached."""
+    params: Params = {"agent_id": agent_id, "id": archive_id, "organization_id": actor.organization_id}
+    if tx.run(DETACH, params) == 0:
+        raise NotFound(f"Archive {archive_id} is not attached to agent {agent_id}.")
+    state: JsonObject = {"agent_id": agent_id}
+    _note(tx, actor, _entry(author, "detach", archive_id, state, None, agent_id), now)
+
+
+def archive_to_write(tx: Transaction, actor: Actor, author: Author, agent_id: str, now: datetime) -> Archive:
+    """The archive that an agent's new passages go to; it is made on first use. Raises NotFound for no such agent."""
+    held = archives_of_agent(tx, actor, agent_id)
+    if held:
+        return held[0]
+    agent = tx.one(OWNER_OF_NEW, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    if agent is None:
+        raise NotFound(f"Agent {agent_id} not found.")
+    archive = Archive(
+        id=new_id("archive"), name=f"{text(agent, 'name')}'s Archive", embedding=maybe_text(agent, "embedding")
+    )
+    stored = insert(tx, actor, author, archive, now)
+    attach(tx, actor, author, agent_id, stored.id, now)
+    return stored
+
+
+def _params(actor: Actor, archive: Archive) -> Params:
+    return {
+        "id": archive.id,
+        "organization_id": actor.organization_id,
+        "project_id": actor.project_id,
+        "name": archive.name,
+        "description": archive.description,
+        "embedding": archive.embedding,
+        "metadata": dump(archive.metadata),
+        "created_at": maybe_time_text(archive.created_at),
+        "updated_at": maybe_time_text(archive.updated_at),
+    }
+
+
+def _state(archive: Archive) -> JsonObject:
+    return {
+        "name": archive.name,
+        "description": archive.description,
+        "embedding": archive.embedding,
+        "metadata": archive.metadata,
+    }
+
+
+def _entry(
+    author: Author,
+    action: str,
+    archive_id: str,
+    before: JsonObject | None,
+    after: JsonObject | None,
+    agent_id: str | None = None,
+) -> JournalEntry:
+    return JournalEntry(
+        subject=Subject.ARCHIVE,
+        subject_id=archive_id,
+        action=action,
+        before=before,
+        after=after,
+        author=author,
+        agent_id=agent_id,
+    )
+
+
+def _note(tx: Transaction, actor: Actor, entry: JournalEntry, now: datetime) -> None:
+    journal.record(tx, actor, [entry], now)

@@ -1,0 +1,160 @@
+"""The search index over an agent's messages. It is derived, and caught up with before a search, never during a turn.
+
+Only talk is found: what people and the agent said. A message is indexed as `[date] speaker: text`, for people ask for
+what was said by whom and when, and the words of the question often stand in no other place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
+
+from loci.store import messages, scopes
+from loci.store.base import Params, Transaction
+from loci.store.rows import dump, integer, load_object, text
+from loci.store.scopes import Entry, ScopeKey, ScopeKind
+from loci.store.terms import words_of
+from loci.types.actor import Actor
+from loci.types.messages import Kind, Message, Role, ToolCall
+
+NEWEST = "select max(seq) as seq from messages where agent_id = :agent_id and organization_id = :organization_id"
+AFTER = f"""
+select {messages.COLUMNS} from messages
+where agent_id = :agent_id and organization_id = :organization_id and seq > :seq order by seq limit :limit"""
+BY_SEQS = f"""
+select {messages.COLUMNS} from messages
+where organization_id = :organization_id and seq in (select value from json_each(:seqs))"""
+SEQS_OF_THREAD = """
+select seq from messages where conversation_id = :conversation_id and organization_id = :organization_id"""
+TIMEZONE = "select timezone from agents where id = :agent_id and organization_id = :organization_id"
+
+BATCH_MESSAGES = 500
+SPEECH_TOOL = "send_message"
+"""The tool by which agents of the older kinds speak: its argument `message` is what they said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How far the index is behind: messages after `through_seq` up to `newest_seq`."""
+
+    through_seq: int
+    newest_seq: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every message was looked at."""
+        return self.through_seq >= self.newest_seq
+
+
+def recall_state(tx: Transaction, actor: Actor, agent_id: str) -> Backlog:
+    """How far the index over an agent's messages goes."""
+    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
+    newest = tx.one(NEWEST, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    return Backlog(
+        through_seq=0 if scope is None else scope.through_seq,
+        newest_seq=0 if newest is None else integer(newest, "seq"),
+    )
+
+
+def catch_up(tx: Transaction, actor: Actor, agent_id: str, limit: int = BATCH_MESSAGES) -> Backlog:
+    """Index the next `limit` messages of an agent. Returns what is still to be done."""
+    scope = scopes.find_or_create(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
+    params: Params = {
+        "agent_id": agent_id,
+        "organization_id": actor.organization_id,
+        "seq": scope.through_seq,
+        "limit": limit,
+    }
+    zone = timezone_of(tx, actor, agent_id)
+    new = [messages.from_row(row) for row in tx.all(AFTER, params)]
+    scopes.add(tx, scope, [_entry(message, zone) for message in new if spoken_text(message)])
+    if new:
+        scopes.advance(tx, scope, new[-1].seq)
+    return recall_state(tx, actor, agent_id)
+
+
+def reindex(tx: Transaction, actor: Actor, message: Message) -> None:
+    """Index a message again whose text was changed."""
+    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.AGENT, message.agent_id))
+    if scope is None or message.seq > scope.through_seq:
+        return
+    if spoken_text(message):
+        scopes.replace(tx, scope, _entry(message, timezone_of(tx, actor, message.agent_id)))
+    else:
+        scopes.remove(tx, scope, [message.seq])
+
+
+def forget(tx: Transaction, actor: Actor, agent_id: str, seqs: Sequence[int]) -> None:
+    """Take messages out of the index. To be called before they are deleted."""
+    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
+    if scope is not None:
+        scopes.remove(tx, scope, [seq for seq in seqs if seq <= scope.through_seq])
+
+
+def forget_conversation(tx: Transaction, actor: Actor, agent_id: str, conversation_id: str) -> None:
+    """Take all messages of a conversation out of the index. To be called before it is deleted."""
+    rows = tx.all(SEQS_OF_THREAD, {"conversation_id": conversation_id, "organization_id": actor.organization_id})
+    forget(tx, actor, agent_id, [integer(row, "seq") for row in rows])
+
+
+def by_seqs(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, Message]:
+    """Messages by their seq; those that do not exist are left out."""
+    rows = tx.all(BY_SEQS, {"seqs": dump(list(seqs)), "organization_id": actor.organization_id})
+    return {integer(row, "seq"): messages.from_row(row) for row in rows}
+
+
+def timezone_of(tx: Transaction, actor: Actor, agent_id: str) -> tzinfo:
+    """The timezone that an agent lives in; UTC if it is none that we know."""
+    row = tx.one(TIMEZONE, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    return zone_named("UTC" if row is None else text(row, "timezone"))
+
+
+def zone_named(name: str) -> tzinfo:
+    """A timezone by its IANA name; UTC if it is none that we know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def spoken_text(message: Message) -> str:
+    """What was said in a message; empty if it is no talk (system prompts, tool results, alerts, logins, heartbeats)."""
+    if message.kind is not Kind.PLAIN or message.role not in {Role.USER, Role.ASSISTANT}:
+        return ""
+    said = [message.text] + [_speech(call) for call in message.tool_calls if call.name == SPEECH_TOOL]
+    return "\n".join(part for part in said if part.strip())
+
+
+def _speech(call: ToolCall) -> str:
+    try:
+        said = load_object(call.arguments).get("message")
+    except orjson.JSONDecodeError:
+        return ""
+    return said if isinstance(said, str) else ""
+
+
+def turn_text(message: Message, zone: tzinfo) -> str:
+    """A message as it is embedded."""
+    return f"[{message.created_at.astimezone(zone):%Y-%m-%d}] {speaker(message)}: {spoken_text(message)}"
+
+
+def speaker(message: Message) -> str:
+    """Who says it: by name if the message has one."""
+    return message.name or message.role.value
+
+
+def _entry(message: Message, zone: tzinfo) -> Entry:
+    return Entry(
+        seq=message.seq,
+        words=words_of(turn_text(message, zone)) + _date_words(message.created_at.astimezone(zone)),
+        at=message.created_at,
+        role=message.role,
+        thread=message.conversation_id,
+    )
+
+
+def _date_words(moment: datetime) -> list[str]:
+    """The date as people say it: "what did I do on Sunday, in March"."""
+    return words_of(f"{moment:%A} {moment:%B}")

@@ -1,0 +1,146 @@
+"""Vectors as one byte a number, beside one scale each: rows clustered by scope, model and seq.
+
+Vectors are filled in by seq, so `vectors_through_seq` of the scope says where to go on; rows of another model than the
+one that the scope has now are never compared with.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.rows import dump, integer, number
+from loci.store.scopes import Scope
+
+MODEL = "select number from search_models where name = :name"
+NEW_MODEL = "insert into search_models (name) values (:name) on conflict (name) do nothing"
+SWITCH = """
+update search_scopes set model = :model, vectors_through_seq = 0, generation = generation + 1 where number = :scope"""
+INSERT = """
+insert into search_vectors (scope, model, seq, scale, vector) values (:scope, :model, :seq, :scale, :vector)
+on conflict (scope, model, seq) do update set scale = excluded.scale, vector = excluded.vector"""
+ADVANCE = """
+update search_scopes set vectors_through_seq = :seq where number = :scope and model = :model
+    and vectors_through_seq < :seq"""
+PENDING = """
+select seq from search_rows where scope = :scope and seq > :seq order by seq limit :limit"""
+STILL_THERE = """
+select seq from search_rows where scope = :scope and seq in (select value from json_each(:seqs))"""
+ALL = "select seq, scale, vector from search_vectors where scope = :scope and model = :model order by seq"
+SINCE = """
+select seq, vector from search_vectors where scope = :scope and model = :model and seq > :seq order by seq"""
+SOME = """
+select seq, scale, vector from search_vectors
+where scope = :scope and model = :model and seq in (select value from json_each(:seqs)) order by seq"""
+OTHERS = """
+delete from search_vectors where scope = :scope and (model, seq) in (
+    select model, seq from search_vectors where scope = :scope and model <> :model limit :limit)"""
+
+_LARGEST = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Rows `matrix` of whole numbers with what each is to be multiplied with, in order of `seqs`."""
+
+    seqs: NDArray[np.int64]
+    scales: NDArray[np.float32]
+    matrix: NDArray[np.int8]
+
+    def compare(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The cosine of each row with a query of unit length."""
+        return (self.matrix.astype(np.float32) @ query) * self.scales
+
+
+def model_number(tx: Transaction, name: str) -> int | None:
+    """The number of an embedding model, if vectors of it were ever stored."""
+    row = tx.one(MODEL, {"name": name})
+    return None if row is None else integer(row, "number")
+
+
+def use_model(tx: Transaction, scope: Scope, name: str) -> int:
+    """From now on the vectors of this scope are of that model; those of another one are filled in anew."""
+    tx.run(NEW_MODEL, {"name": name})
+    model = model_number(tx, name)
+    assert model is not None
+    if scope.model != model:
+        tx.run(SWITCH, {"scope": scope.number, "model": model})
+    return model
+
+
+def pending(tx: Transaction, scope: Scope, model: int | None, limit: int) -> list[int]:
+    """The next texts that lack a vector of this model."""
+    through = scope.vectors_through_seq if scope.model is not None and scope.model == model else 0
+    rows = tx.all(PENDING, {"scope": scope.number, "seq": through, "limit": limit})
+    return [integer(row, "seq") for row in rows]
+
+
+def fill(tx: Transaction, scope: Scope, model: int, seqs: Sequence[int], vectors: Sequence[Sequence[float]]) -> None:
+    """Store the vectors of the next texts, in order; those of texts that are gone by now are dropped."""
+    if not seqs:
+        return
+    params = {"scope": scope.number, "seqs": dump(list(seqs))}
+    there = {integer(row, "seq") for row in tx.all(STILL_THERE, params)}
+    rows: list[Params] = []
+    for seq, vector in zip(seqs, vectors, strict=True):
+        if seq in there:
+            scale, packed = quantise(vector)
+            rows.append({"scope": scope.number, "model": model, "seq": seq, "scale": scale, "vector": packed})
+    if rows:
+        tx.many(INSERT, rows)
+    tx.run(ADVANCE, {"scope": scope.number, "model": model, "seq": seqs[-1]})
+
+
+def quantise(vector: Sequence[float]) -> tuple[float, bytes]:
+    """One byte a number, and the scale that brings them back."""
+    exact = np.asarray(vector, dtype=np.float32)
+    largest = float(np.abs(exact).max(initial=0.0))
+    scale = largest / _LARGEST if largest > 0 else 1.0
+    return scale, np.rint(exact / scale).astype(np.int8).tobytes()
+
+
+def fetch(tx: Transaction, scope: Scope, dimensions: int, seqs: NDArray[np.int64] | None = None) -> Vectors:
+    """The vectors of these texts, or of all; rows of another length than `dimensions` are passed over."""
+    params: dict[str, SqlValue] = {"scope": scope.number, "model": scope.model}
+    if seqs is not None:
+        params["seqs"] = orjson.dumps(seqs, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    rows = [row for row in tx.all(ALL if seqs is None else SOME, params) if len(_bytes(row)) == dimensions]
+    return Vectors(
+        seqs=np.fromiter((integer(row, "seq") for row in rows), dtype=np.int64, count=len(rows)),
+        scales=np.fromiter((number(row, "scale") for row in rows), dtype=np.float32, count=len(rows)),
+        matrix=_matrix(rows, dimensions),
+    )
+
+
+def fetch_codes(
+    tx: Transaction, scope: Scope, dimensions: int, after_seq: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The signs of all vectors after a seq, packed into words: (seqs, words of 64 signs by row)."""
+    rows = tx.all(SINCE, {"scope": scope.number, "model": scope.model, "seq": after_seq})
+    rows = [row for row in rows if len(_bytes(row)) == dimensions]
+    seqs = np.fromiter((integer(row, "seq") for row in rows), dtype=np.int64, count=len(rows))
+    return seqs, sign_codes(_matrix(rows, dimensions))
+
+
+def sign_codes(matrix: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Which numbers are above zero, as words of 64 bits."""
+    bits = np.packbits(matrix > 0, axis=1)
+    padding = -bits.shape[1] % 8
+    return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, padding)))).view(np.uint64)
+
+
+def drop_others(tx: Transaction, scope: Scope, model: int, limit: int) -> int:
+    """Delete vectors of other models, some at a time. Returns how many went."""
+    return tx.run(OTHERS, {"scope": scope.number, "model": model, "limit": limit})
+
+
+def _bytes(row: Row) -> bytes:
+    value = row["vector"]
+    return value if isinstance(value, bytes) else b""
+
+
+def _matrix(rows: Sequence[Row], dimensions: int) -> NDArray[np.int8]:
+    return np.frombuffer(b"".join([_bytes(row) for row in rows]), dtype=np.int8).reshape(-1, dimensions)
