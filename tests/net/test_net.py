@@ -138,7 +138,8 @@ SPELLINGS = [
 ]
 URLS = [
     "ftp://public.example/",
-    "file:///etc/passwd",
+    "file:/etc/passwd",
+    "file://localhost/etc/passwd",
     "gopher://127.0.0.1:{port}/_x",
     "dict://127.0.0.1:{port}/",
     "ldap://127.0.0.1:{port}/",
@@ -382,7 +383,14 @@ async def test_a_redirect_is_looked_up_and_checked_again():
 
 
 @pytest.mark.parametrize(
-    "location", ["http://127.0.0.1/", "//169.254.169.254/latest", "file:///etc/passwd", "http://a:b@c.example/"]
+    "location",
+    [
+        "http://127.0.0.1/",
+        "//169.254.169.254/latest",
+        "file:/etc/passwd",
+        "file://localhost/etc/passwd",
+        "http://a:b@c.example/",
+    ],
 )
 async def test_a_redirect_to_a_private_place_is_refused(location: str):
     internet = Internet(answers={"a.example/": reply(307, headers={"location": location})})
