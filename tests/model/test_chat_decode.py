@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loci.errors import ModelFault
 from loci.model.base import Failed, Finished, ModelEvent, ReasoningDelta, TextDelta, ToolCallDelta
 from loci.model.chat_decode import Decoder
+from loci.model.chat_wire import WireCallPiece, WireChoice, WireChunk, WireDelta, WireFunction
 from loci.types.messages import Reasoning, Text, ToolCall
 from loci.types.usage import Usage
 from tests.model.contract import INFO, said, words
@@ -322,17 +323,14 @@ def test_no_bytes_at_all_raise_an_error(data: bytes):
     assert isinstance(decoded(b"data: " + data + b"\n\n")[1], Finished | Failed)
 
 
+WIRE = (WireChunk, WireChoice, WireDelta, WireCallPiece, WireFunction)
+KEYS = sorted({key for shape in WIRE for key in shape.__annotations__} | {"prompt_tokens_details"})
 JSON: "st.SearchStrategy[Any]" = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "x", "look"]),
     lambda inner: (
         st.lists(inner, max_size=2)
         | st.dictionaries(
-            st.sampled_from(
-                (
-                    "choices delta content reasoning tool_calls function name arguments index id usage error finish_reason "
-                    "message prompt_tokens_details reasoning_details"
-                ).split(),
-            ),
+            st.sampled_from(KEYS),
             inner,
             max_size=4,
         )

@@ -5,6 +5,7 @@ Providers agree on little more than the status, and not always on that: a conver
 looks like one is masked. PURE.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -229,10 +230,14 @@ def _words(document: JsonValue, body: bytes | str | JsonValue) -> str:
             raw = metadata.get("raw") if isinstance(metadata, dict) else None
             return f"{value} {raw}" if isinstance(raw, str) else value
         if value:
-            return orjson.dumps(value).decode()
+            return _spelt(value)
     if document is not None:
-        return orjson.dumps(document).decode()
+        return _spelt(document)
     return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+
+
+def _spelt(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _codes(document: JsonValue) -> str:

@@ -36,7 +36,7 @@ from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reas
 from loci.types.tools import ToolSchema
 from loci.types.usage import Usage
 
-Playable: TypeAlias = ModelEvent | Part | Wait | Bill | str
+Playable: TypeAlias = ModelEvent | Part | Wait | Bill | End | str
 """What a step of a double is made of: parts (streamed in pieces), raw events, pauses, or just words."""
 DoubleStep: TypeAlias = Sequence[Playable] | str | Callable[[ModelRequest], Sequence[Playable] | str]
 
@@ -121,7 +121,7 @@ class ScriptedModel:
                     assert_never(item)
         yield answer.finished(self._info.name, request)
 
-    def _items(self, request: ModelRequest) -> "Sequence[Playable | End]":
+    def _items(self, request: ModelRequest) -> Sequence[Playable]:
         if self._steps is None:
             return _obey(request)
         self.requests.append(request)
@@ -197,7 +197,7 @@ class _Answer:
         return Finished(parts=parts, usage=self.bill, finish=finish, model=model)
 
 
-def _obey(request: ModelRequest) -> "Sequence[Playable | End]":
+def _obey(request: ModelRequest) -> Sequence[Playable]:
     """The items of the step that is due, as the agent's tools and the tool choice want them."""
     start = _newest_user(request.messages)
     since = request.messages[start + 1 :]
@@ -225,7 +225,7 @@ def _newest_user(messages: Sequence[Message]) -> int:
     return -1
 
 
-def _fitted(step: Step, request: ModelRequest, *, seed: str, more: bool) -> "list[Playable | End]":
+def _fitted(step: Step, request: ModelRequest, *, seed: str, more: bool) -> list[Playable]:
     tools = {tool.name: tool for tool in request.tools}
     calls = [action for action in step if isinstance(action, Call)]
     fails = any(isinstance(action, Fail) for action in step)
@@ -234,7 +234,7 @@ def _fitted(step: Step, request: ModelRequest, *, seed: str, more: bool) -> "lis
         step = tuple(action for action in step if not isinstance(action, Call))
     elif not calls and not fails and tools and (choice != "auto" or _SPEAK in tools):
         step = _by_tool(step, tools, choice)
-    items: list[Playable | End] = []
+    items: list[Playable] = []
     for position, action in enumerate(step):
         match action:
             case Say(text):
