@@ -68,7 +68,7 @@ HISTORIES = st.lists(
     ),
     max_size=8,
 )
-SLOWLY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+SLOWLY = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("wire", WIRES)

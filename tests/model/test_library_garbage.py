@@ -19,7 +19,7 @@ RICH = Answer(
     parts=[Think("Hm.", SIGNATURE), Say("Well.", SIGNATURE), CallTool("call_1", "look", '{"q": "x"}', SIGNATURE)],
     stop="tool_calls",
 )
-SLOWLY = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+SLOWLY = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def frames(wire: Wire) -> list[Any]:
