@@ -46,6 +46,11 @@ class Place:
         return (urlsplit(self.config.base_url or "").hostname or "") in _LOOPBACK
 
     @property
+    def is_custom(self) -> bool:
+        """Whether it calls itself OpenAI, but is someone else: a proxy or a local server."""
+        return self.config.provider_type == "openai" and self.config.wire == "chat"
+
+    @property
     def answers(self) -> bool:
         """Whether it answered the last time it was asked."""
         return self.asked_at_s is not None and self.error is None
@@ -107,7 +112,7 @@ class Place:
         ranked: Sequence[Found] = sorted(chat, key=lambda each: (each.calls_tools is False, not each.loaded))
         if ranked:
             return ranked[0].name
-        unasked = self.config.configured and not self.answers
+        unasked = self.config.configured and not self.answers and not self.is_custom
         return next(iter(preferred(self.config.provider_type)), None) if unasked else None
 
     def _is_fresh(self, fresh_s: float) -> bool:

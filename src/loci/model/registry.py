@@ -133,7 +133,7 @@ class ProviderRegistry:
     def _info(self, place: Place, found: Found, handle: str) -> ModelInfo:
         config, override = place.config, self._override(place, found.name) or ModelOverride()
         facts = known(found.name)
-        priced = facts if config.provider_type in _PRICED and not self._is_custom(place) else None
+        priced = facts if config.provider_type in _PRICED and not place.is_custom else None
         free = 0.0 if place.is_local else None
         window = override.window_tokens or found.window_tokens or (facts.window_tokens if facts else None)
         output = override.output_tokens_max or found.output_tokens_max or (facts.output_tokens_max if facts else None)
@@ -209,7 +209,7 @@ class ProviderRegistry:
     def _embedding_models(self, place: Place) -> Iterable[Found]:
         """Those that are listed; a proxy that lists none is tried with the usual name."""
         listed = [found for found in place.found.values() if found.kind == "embedding"]
-        if not listed and self._is_custom(place):
+        if not listed and place.is_custom:
             return [Found(name=_USUAL_EMBEDDER, kind="embedding")]
         return listed
 
@@ -288,19 +288,14 @@ class ProviderRegistry:
 
     def _place(self, prefix: str) -> Place | None:
         place = self._places.get(prefix)
-        if place is None and prefix == PROXY and (openai := self._places.get("openai")) and self._is_custom(openai):
+        if place is None and prefix == PROXY and (openai := self._places.get("openai")) and openai.is_custom:
             return openai
         return place
 
     def _prefixes(self, place: Place) -> Sequence[str]:
         """The first halves of the handles of a place."""
-        second = place.config.name == "openai" and self._is_custom(place) and PROXY not in self._places
+        second = place.config.name == "openai" and place.is_custom and PROXY not in self._places
         return (place.config.name, PROXY) if second else (place.config.name,)
-
-    @staticmethod
-    def _is_custom(place: Place) -> bool:
-        """Whether it calls itself OpenAI, but is someone else: a proxy or a local server."""
-        return place.config.provider_type == "openai" and place.config.wire == "chat"
 
     # ------------------------------------------------------------------------------------------------------ handles
 
@@ -331,8 +326,8 @@ class ProviderRegistry:
         ]
         handles.append(BUILT_IN.handle if embedding else SCRIPTED)
         name = resolved.partition("/")[2] or resolved
-        near = get_close_matches(resolved, handles, n=3, cutoff=0.6)
-        near += [other for other in handles if other.endswith(f"/{name}") or name in other][:3]
+        near = get_close_matches(resolved, handles, n=3, cutoff=0.7)
+        near += [other for other in handles if len(name) > 2 and name in other][:3]
         hint = f"Near to it: {', '.join(dict.fromkeys(near))}." if near else f"There are: {', '.join(handles[:5])}."
         return NotFound(f"There is no {'embedding model' if embedding else 'model'} '{handle}'.", hint=hint)
 
