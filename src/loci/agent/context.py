@@ -1,33 +1,22 @@
 """The context: exactly what the model is shown, and what each part of it costs. Pure.
 
-Order is stable, slow, volatile: system prompt, memory blocks, then messages, which only ever grow at the end; so
-provider prompt caches hit from turn to turn.
+Order is stable, slow, volatile: system prompt with memory, then messages, which only ever grow at the end; so provider
+prompt caches hit from turn to turn.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import orjson
 
 from loci.agent.window import Bundle, Window
 from loci.model.base import ModelRequest, ToolChoice
+from loci.model.tokens import Ratio, estimate, text_bytes
 from loci.types.agents import ModelSettings
 from loci.types.json import JsonObject
-from loci.types.messages import ApprovalAnswer, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
-
-IMAGE_BYTES = 6_000
-"""What a picture counts for in an estimate, in bytes of text: about 1,500 tokens, a middling price of the providers."""
-MESSAGE_BYTES = 16
-"""Framing of a message on the wire."""
-
-Estimate = Callable[[int], int]
-"""Bytes of text to tokens, calibrated for one model by the usage that it reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """The tools offered for one call of the model."""
+    """What one call of the model may do: the tools it is shown, and whether it must use one."""
 
     tools: tuple[ToolSchema, ...]
     choice: ToolChoice
@@ -47,7 +36,7 @@ class Bill:
         return self.system + self.tools + self.messages
 
 
-def build(  # noqa: PLR0913  the parts of a context
+def build(
     window: Window,
     offer: Offer,
     settings: ModelSettings,
@@ -68,40 +57,15 @@ def build(  # noqa: PLR0913  the parts of a context
     )
 
 
-def bill(window: Window, bundle: Bundle, estimate: Estimate) -> Bill:
+def size_bytes(window: Window, bundle: Bundle) -> int:
+    """How long the whole context is, in bytes of text."""
+    return text_bytes(window.system.text) + bundle.schemas_bytes + window.messages_bytes
+
+
+def bill(window: Window, bundle: Bundle, ratio: Ratio) -> Bill:
     """What the context costs, by part, estimated."""
     return Bill(
-        system=estimate(len(window.system.text.encode())),
-        tools=estimate(sum(map(schema_bytes, bundle.schemas))),
-        messages=estimate(messages_bytes(window.messages)),
+        system=estimate(text_bytes(window.system.text), ratio),
+        tools=estimate(bundle.schemas_bytes, ratio),
+        messages=estimate(window.messages_bytes, ratio),
     )
-
-
-def messages_bytes(messages: Sequence[Message]) -> int:
-    """How many bytes of text the messages are for a model."""
-    return sum(map(message_bytes, messages))
-
-
-def message_bytes(message: Message) -> int:
-    """How many bytes of text one message is for a model."""
-    total = MESSAGE_BYTES
-    for part in message.parts:
-        match part:
-            case Text():
-                total += len(part.text.encode())
-            case Reasoning():
-                total += len(part.text.encode()) if part.native else 0
-            case ToolCall():
-                total += len(part.name) + len(part.arguments.encode())
-            case ToolResult():
-                total += len(part.text.encode()) + MESSAGE_BYTES
-            case Image():
-                total += IMAGE_BYTES
-            case ApprovalAnswer():
-                pass
-    return total
-
-
-def schema_bytes(schema: ToolSchema) -> int:
-    """How many bytes of text a tool's schema is for a model."""
-    return len(schema.name) + len(schema.description.encode()) + len(orjson.dumps(schema.parameters))

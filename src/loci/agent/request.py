@@ -1,10 +1,11 @@
 """What a client asks of an agent: new messages, answers to open questions, and the bounds of the work."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loci.types.json import EMPTY, JsonObject
 from loci.types.messages import Part, Role, ToolStatus, Trust
-from loci.types.runs import Limits
+from loci.types.runs import Limits, Run
 from loci.types.tools import ToolSchema
 
 
@@ -50,3 +51,47 @@ class RunRequest:
     """Whether anyone wants to see messages while they are written (`Delta` events)."""
     callback_url: str | None = None
     metadata: JsonObject = field(default_factory=lambda: EMPTY)
+
+
+def request_json(request: RunRequest) -> JsonObject:
+    """What must be known to take the run up again after a crash; the messages are stored on their own."""
+    return {
+        "steps_max": request.limits.steps_max,
+        "client_tools": [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+            for tool in request.client_tools
+        ],
+        "client_skills": list(request.client_skills),
+        "override_model": request.override_model,
+        "override_system": request.override_system,
+        "stream_tokens": request.stream_tokens,
+    }
+
+
+def request_of(run: Run) -> RunRequest:
+    """The request that a stored run goes back to, without its messages."""
+    stored = run.request
+    steps_max, model, system = stored.get("steps_max"), stored.get("override_model"), stored.get("override_system")
+    tools, skills = stored.get("client_tools"), stored.get("client_skills")
+    return RunRequest(
+        limits=Limits(steps_max=steps_max) if isinstance(steps_max, int) else Limits(),
+        client_tools=tuple(_tool(item) for item in tools if isinstance(item, Mapping))
+        if isinstance(tools, list)
+        else (),
+        client_skills=tuple(item for item in skills if isinstance(item, Mapping)) if isinstance(skills, list) else (),
+        override_model=model if isinstance(model, str) else None,
+        override_system=system if isinstance(system, str) else None,
+        background=run.background,
+        stream_tokens=stored.get("stream_tokens") is True,
+        callback_url=run.callback_url,
+        metadata=run.metadata,
+    )
+
+
+def _tool(item: JsonObject) -> ToolSchema:
+    parameters = item.get("parameters")
+    return ToolSchema(
+        name=str(item.get("name") or ""),
+        description=str(item.get("description") or ""),
+        parameters=parameters if isinstance(parameters, Mapping) else {"type": "object", "properties": {}},
+    )

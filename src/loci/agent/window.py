@@ -6,20 +6,21 @@ by hand is never missed.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from loci.model.tokens import messages_bytes
 from loci.types.agents import Agent
 from loci.types.memory import Block
-from loci.types.messages import Message
-from loci.types.tools import Tool, ToolSchema
+from loci.types.messages import Kind, Message, Role, ToolCall
+from loci.types.tools import PastCall, Tool, ToolSchema
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 BUNDLES_MAX = 2_000
 WINDOWS_MAX = 500
-WINDOW_MESSAGES_MAX = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +29,50 @@ class Bundle:
 
     agent: Agent
     blocks: tuple[Block, ...]
-    tools: tuple[Tool, ...]
-    schemas: tuple[ToolSchema, ...]
-    """What the model is shown for `tools`, in the same order, with the arguments that its agent type adds."""
+    tools: dict[str, Tool]
+    """By name, in the order of attachment."""
+    schemas: dict[str, ToolSchema]
+    """What the model is shown for each tool, with the arguments that the agent's type adds."""
+    schemas_bytes: int
     stamp: tuple[int, str]
 
 
 @dataclass(slots=True, kw_only=True)
 class Window:
     """The messages that the model is shown, oldest first, after the system prompt. Grows only at its end, and only
-    by the run that owns the conversation."""
+    by the run that owns the conversation.
+    """
 
     system: Message
-    messages: list[Message] = field(default_factory=lambda: list[Message]())
+    messages: list[Message] = field(default_factory=list[Message])
+    messages_bytes: int = 0
     version: int = 0
+
+    def add(self, messages: Sequence[Message]) -> None:
+        """Messages that were just stored."""
+        self.messages.extend(messages)
+        self.messages_bytes += messages_bytes(messages)
+
+    def open_calls(self) -> tuple[Message, tuple[ToolCall, ...]] | None:
+        """The newest message of the agent and its calls, if these have no results yet."""
+        for message in reversed(self.messages):
+            if message.role is Role.ASSISTANT:
+                return (message, message.tool_calls) if message.tool_calls else None
+            if message.role is not Role.APPROVAL:
+                return None
+        return None
+
+    def past_calls(self) -> list[PastCall]:
+        """The tool calls since the newest word of the user: what the tool rules look at."""
+        found: list[PastCall] = []
+        for message in reversed(self.messages):
+            if message.role is Role.USER and message.kind is Kind.PLAIN:
+                break
+            found.extend(
+                PastCall(name=result.name, output=result.text, ok=result.status == "success")
+                for result in reversed(message.tool_results)
+            )
+        return found[::-1]
 
 
 class Cache(Generic[K, V]):
@@ -72,7 +103,7 @@ class Cache(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Everything kept between turns. Losing it costs time only."""
+    """Everything kept between turns. Losing it costs time only. Used by the thread that writes to the store."""
 
     bundles: Cache[str, Bundle] = field(default_factory=lambda: Cache[str, Bundle](BUNDLES_MAX))
     windows: Cache[str, Window] = field(default_factory=lambda: Cache[str, Window](WINDOWS_MAX))

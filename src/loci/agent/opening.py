@@ -1,0 +1,317 @@
+"""Opening a run: the first transaction of a turn. It claims the conversation, saves the input, and finds what the
+agent has before it, from memory when the database says that nothing has changed since.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from loci.agent.kinds import kind_of, with_heartbeat_arguments
+from loci.agent.recompile import recompile
+from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_of
+from loci.agent.toolcalls import INTERRUPTED, error_result
+from loci.agent.turn import Kit, Turn
+from loci.agent.window import Bundle, Caches, Window
+from loci.errors import AwaitingApproval, BadRequest, Busy, Conflict, NotFound
+from loci.ids import new_id
+from loci.memory.repair import repair
+from loci.model.tokens import tools_bytes
+from loci.store import agents, approvals, blocks, conversations, messages, runs, tools
+from loci.store.base import Row, Transaction
+from loci.store.rows import flag, integer, text
+from loci.types.actor import Actor
+from loci.types.agents import Conversation
+from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolResult, Trust
+from loci.types.runs import Approval, ApprovalStatus, Limits, Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """The request was carried out before, by this run: the client sent it twice."""
+
+    run: Run
+    messages: tuple[Message, ...]
+
+
+def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequest, now: datetime) -> Turn | Repeated:
+    """Claim the conversation for a new run and save its input.
+
+    Raises NotFound, Busy, AwaitingApproval (answer first), BadRequest (an answer to a call that was not asked for).
+    """
+    head = _head(tx, actor, run.conversation_id, run.agent_id)
+    earlier = _earlier(tx, actor, run.conversation_id, request)
+    if earlier is not None:
+        return earlier
+    conversation = conversations.from_row(head)
+    if conversation.busy_run_id is not None:
+        raise Busy(run_id=conversation.busy_run_id)
+    replies, answered = _take_answers(tx, actor, conversation, request, run, now=now, awaiting=flag(head, "awaiting"))
+    turn = _turn(tx, kit, actor, head, run, request, now=now)
+    new = (
+        answered
+        + _close_open_calls(turn, now, keep=bool(replies))
+        + [_message(turn, item, now) for item in request.messages]
+    )
+    runs.insert(tx, actor, run)
+    messages.insert(tx, actor, new)
+    conversations.claim(tx, actor, conversation.id, run.id, now)
+    turn.window.add(new)
+    turn.window.version += 1
+    turn.replies = replies
+    return turn
+
+
+def reopen_run(tx: Transaction, kit: Kit, actor: Actor, run_id: str, now: datetime) -> Turn:
+    """Take up a run that a crash interrupted, from its last stored step."""
+    run = runs.get(tx, actor, run_id)
+    head = _head(tx, actor, run.conversation_id, run.agent_id)
+    conversation = conversations.from_row(head)
+    turn = _turn(tx, kit, actor, head, run, request_of(run), now=now)
+    turn.usage, turn.step_count = run.usage, run.step_count
+    turn.replies = _stored_replies(approvals.of_conversation(tx, actor, conversation.id, pending_only=False))
+    return turn
+
+
+def _head(tx: Transaction, actor: Actor, conversation_id: str, agent_id: str) -> Row:
+    head = conversations.head(tx, actor, conversation_id)
+    if head is None or text(head, "agent_id") != agent_id:
+        if conversation_id == conversations.default_id(agent_id):
+            raise NotFound(f"Agent not found: {agent_id}.")
+        raise NotFound(f"Conversation {conversation_id} not found.")
+    return head
+
+
+def _earlier(tx: Transaction, actor: Actor, conversation_id: str, request: RunRequest) -> Repeated | None:
+    """The run that took in this request already, known by the client's own message ids."""
+    otids = [item.otid for item in request.messages if item.otid]
+    if request.approval_otid:
+        otids.append(request.approval_otid)
+    for otid in otids:
+        stored = messages.by_otid(tx, conversation_id, otid)
+        if stored is not None and stored.run_id is not None:
+            run = runs.get(tx, actor, stored.run_id)
+            return Repeated(run=run, messages=tuple(messages.of_run(tx, actor, run.id)))
+    return None
+
+
+def _turn(  # noqa: PLR0913  what the head of a turn consists of
+    tx: Transaction, kit: Kit, actor: Actor, head: Row, run: Run, request: RunRequest, *, now: datetime
+) -> Turn:
+    conversation = conversations.from_row(head)
+    bundle = load_bundle(
+        tx, kit.caches, actor, run.agent_id, (integer(head, "memory_version"), text(head, "agent_updated_at"))
+    )
+    window = load_window(tx, kit.caches, actor, conversation)
+    turn = Turn(
+        actor=actor,
+        run=run,
+        request=request,
+        limits=_tighter(kit.limits, request.limits),
+        bundle=bundle,
+        conversation=conversation,
+        window=window,
+        kind=kind_of(bundle.agent.agent_type),
+        known_version=bundle.stamp[0],
+        context_tokens=conversation.prompt_tokens_last,
+        counted_bytes=window.messages_bytes,
+    )
+    if conversation.compiled_version != bundle.stamp[0]:
+        window.system = recompile(tx, actor, bundle.agent, bundle.blocks, conversation, now)
+    return turn
+
+
+def load_bundle(tx: Transaction, caches: Caches, actor: Actor, agent_id: str, stamp: tuple[int, str]) -> Bundle:
+    """The agent with its blocks and tools; read anew only if the stamp says that something changed."""
+    kept = caches.bundles.get(agent_id)
+    if kept is not None and kept.stamp == stamp:
+        return kept
+    agent = agents.get(tx, actor, agent_id)
+    kind = kind_of(agent.agent_type)
+    attached = {tool.name: tool for tool in tools.tools_of_agent(tx, actor, agent_id)}
+    schemas = {
+        name: with_heartbeat_arguments(tool.schema()) if kind.heartbeats else tool.schema()
+        for name, tool in attached.items()
+    }
+    bundle = Bundle(
+        agent=agent,
+        blocks=tuple(blocks.blocks_of_agent(tx, actor, agent_id)),
+        tools=attached,
+        schemas=schemas,
+        schemas_bytes=tools_bytes(schemas.values()),
+        stamp=stamp,
+    )
+    caches.bundles.put(agent_id, bundle)
+    return bundle
+
+
+def load_window(tx: Transaction, caches: Caches, actor: Actor, conversation: Conversation) -> Window:
+    """The messages in the window; read and repaired only if they are not in memory as the database has them."""
+    kept = caches.windows.get(conversation.id)
+    if kept is not None and kept.version == conversation.context_version:
+        return kept
+    stored = messages.window(tx, actor, conversation)
+    system = next((message for message in stored if message.role is Role.SYSTEM), None)
+    talk, repairs = repair([message for message in stored if message is not system], open_end=True)
+    for note in repairs:
+        log.warning("conversation %s was repaired: %s", conversation.id, note)
+    window = Window(system=system or _no_prompt(conversation), version=conversation.context_version)
+    window.add(talk)
+    caches.windows.put(conversation.id, window)
+    return window
+
+
+def _no_prompt(conversation: Conversation) -> Message:
+    """Stands in until the prompt is compiled, which follows at once: a window without one has compiled version 0."""
+    moment = conversation.created_at or datetime.fromtimestamp(0).astimezone()
+    return Message(
+        id=new_id("message"),
+        role=Role.SYSTEM,
+        kind=Kind.SYSTEM_PROMPT,
+        parts=(),
+        created_at=moment,
+        agent_id=conversation.agent_id,
+        conversation_id=conversation.id,
+        trust=Trust.SYSTEM,
+    )
+
+
+def _message(turn: Turn, item: NewMessage, now: datetime) -> Message:
+    return Message(
+        id=new_id("message"),
+        role=item.role,
+        kind=Kind.PLAIN,
+        trust=item.trust,
+        parts=item.parts,
+        created_at=now,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+        name=item.name,
+        otid=item.otid,
+        sender_id=item.sender_id,
+        run_id=turn.run.id,
+    )
+
+
+def _take_answers(  # noqa: PLR0913  one request
+    tx: Transaction,
+    actor: Actor,
+    conversation: Conversation,
+    request: RunRequest,
+    run: Run,
+    *,
+    now: datetime,
+    awaiting: bool,
+) -> tuple[dict[str, ApprovalReply], list[Message]]:
+    """Store the answers that came, and the message that tells of them. All open calls must be answered at once."""
+    if not request.approvals:
+        if awaiting:
+            pending = approvals.of_conversation(tx, actor, conversation.id, pending_only=True)
+            raise AwaitingApproval(
+                hint=f"Open tool calls: {', '.join(f'{item.tool_name} ({item.call_id})' for item in pending)}."
+            )
+        return {}, []
+    every = approvals.of_conversation(tx, actor, conversation.id, pending_only=False)
+    pending = {item.call_id: item for item in every if item.status is ApprovalStatus.PENDING}
+    replies = {reply.call_id: reply for reply in request.approvals}
+    if not pending:
+        raise Conflict("No tool call is currently awaiting approval.", hint="It was answered or cancelled before.")
+    if set(replies) != set(pending):
+        expected = ", ".join(sorted(pending))
+        raise BadRequest(f"Invalid tool call ids: expected {expected}, got {', '.join(sorted(replies))}.")
+    for call_id, reply in replies.items():
+        approvals.answer(tx, actor, pending[call_id], _status(reply), _reply_json(reply), now)
+    return replies, [_answer_message(conversation, request, run, now)]
+
+
+def _answer_message(conversation: Conversation, request: RunRequest, run: Run, now: datetime) -> Message:
+    return Message(
+        id=new_id("message"),
+        role=Role.APPROVAL,
+        parts=tuple(ApprovalAnswer(reply.call_id, reply.approve, reply.reason) for reply in request.approvals),
+        created_at=now,
+        agent_id=conversation.agent_id,
+        conversation_id=conversation.id,
+        otid=request.approval_otid,
+        run_id=run.id,
+        extra={"results": [_reply_json(reply) for reply in request.approvals if reply.result is not None]},
+    )
+
+
+def _status(reply: ApprovalReply) -> ApprovalStatus:
+    if reply.result is not None:
+        return ApprovalStatus.RETURNED
+    return ApprovalStatus.APPROVED if reply.approve else ApprovalStatus.DENIED
+
+
+def _reply_json(reply: ApprovalReply) -> dict[str, str | bool | list[str] | None]:
+    return {
+        "call_id": reply.call_id,
+        "approve": reply.approve,
+        "reason": reply.reason,
+        "result": reply.result,
+        "status": reply.status,
+        "stdout": list(reply.stdout),
+        "stderr": list(reply.stderr),
+    }
+
+
+def _stored_replies(rows: Sequence[Approval]) -> dict[str, ApprovalReply]:
+    found: dict[str, ApprovalReply] = {}
+    for row in rows:
+        if row.answer is not None and row.status is not ApprovalStatus.PENDING:
+            result, reason = row.answer.get("result"), row.answer.get("reason")
+            found[row.call_id] = ApprovalReply(
+                call_id=row.call_id,
+                approve=row.answer.get("approve") is True,
+                reason=reason if isinstance(reason, str) else None,
+                result=result if isinstance(result, str) else None,
+                status="error" if row.answer.get("status") == "error" else "success",
+            )
+    return found
+
+
+def _close_open_calls(turn: Turn, now: datetime, *, keep: bool) -> list[Message]:
+    """Calls that were left without a result are closed before anybody says something new."""
+    left = None if keep else turn.window.open_calls()
+    if left is None:
+        return []
+    return [tool_message(turn, [error_result(call, INTERRUPTED) for call in left[1]], left[0].step_id, now)]
+
+
+def tool_message(turn: Turn, results: Sequence[ToolResult], step_id: str | None, now: datetime) -> Message:
+    """The message that carries the results of one step's calls."""
+    return Message(
+        id=new_id("message"),
+        role=Role.TOOL,
+        trust=Trust.TOOL,
+        parts=tuple(results),
+        created_at=now,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+        run_id=turn.run.id,
+        step_id=step_id,
+    )
+
+
+def _tighter(server: Limits, asked: Limits) -> Limits:
+    """The smaller of two sets of bounds."""
+    return replace(
+        server,
+        steps_max=min(server.steps_max, asked.steps_max),
+        total_tokens_max=_least(server.total_tokens_max, asked.total_tokens_max),
+        cost_usd_max=_least(server.cost_usd_max, asked.cost_usd_max),
+        duration_s_max=min(server.duration_s_max, asked.duration_s_max),
+    )
+
+
+Bound = TypeVar("Bound", int, float)
+
+
+def _least(left: Bound | None, right: Bound | None) -> Bound | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right)

@@ -1,0 +1,246 @@
+"""Making room in the window: the warning, and compaction. The plan is pure (`memory.compaction`); here it is done.
+
+Evicted messages stay in recall memory for ever; a summary takes their place in the window. The summary is derived
+data: it records what it covers and who wrote it, and can be rebuilt. See MemGPT, arXiv 2310.08560.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from loci.agent import context, saving
+from loci.agent.compile import time_text
+from loci.agent.prompts import SUMMARY_PROMPTS, pressure_warning
+from loci.agent.turn import Kit, Turn
+from loci.ids import new_id
+from loci.memory import compaction
+from loci.memory.compaction import CompactionPlan
+from loci.model.base import Finished, ModelRequest
+from loci.model.tokens import estimate, message_bytes
+from loci.store import conversations, messages
+from loci.store.base import Transaction
+from loci.types.agents import ModelSettings
+from loci.types.events import Compacted, MessageStored
+from loci.types.json import JsonObject
+from loci.types.messages import Kind, Message, Role, Text, ToolResult, Trust
+
+log = logging.getLogger(__name__)
+
+SUMMARY_SHARE = 0.6
+"""How much of the summariser's own window a transcript may fill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relief:
+    """What a compaction did."""
+
+    summary: Message
+    stats: JsonObject
+
+
+async def relieve(turn: Turn, kit: Kit) -> None:
+    """Before a step: warn the agent once when its window fills, and compact when it is nearly full."""
+    settings = turn.bundle.agent.compaction_settings
+    tokens = tokens_now(turn, kit)
+    match compaction.pressure(tokens, turn.window_tokens, settings, warned=turn.conversation.warned):
+        case "warn":
+            await _warn(turn, kit, tokens)
+        case "flush":
+            await flush(turn, kit, "context_window_pressure")
+        case "none":
+            pass
+
+
+def tokens_now(turn: Turn, kit: Kit) -> int:
+    """How full the window is: what the provider counted last, and an estimate of what came since."""
+    if turn.context_tokens:
+        return turn.context_tokens + estimate(turn.window.messages_bytes - turn.counted_bytes, turn.ratio(kit))
+    return context.bill(turn.window, turn.bundle, turn.ratio(kit)).total
+
+
+async def _warn(turn: Turn, kit: Kit, tokens: int) -> None:
+    note = saving.alert(turn, pressure_warning(), kit.clock.now())
+
+    def save(tx: Transaction) -> None:
+        messages.insert(tx, turn.actor, [note])
+        conversations.set_warned(tx, turn.actor, turn.conversation.id)
+        conversations.advance(
+            tx,
+            turn.actor,
+            turn.conversation.id,
+            busy_run_id=turn.run.id,
+            prompt_tokens=tokens,
+            now=note.created_at,
+        )
+
+    await kit.store.write(save)
+    turn.conversation = replace(turn.conversation, warned=True)
+    turn.window.add([note])
+    turn.window.version += 1
+    turn.emit(MessageStored(message=note))
+
+
+async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
+    """Compact the window. None when there was nothing that could leave it."""
+    ratio = turn.ratio(kit)
+    cost = context.bill(turn.window, turn.bundle, ratio)
+    sizes = [estimate(message_bytes(message), ratio) for message in turn.window.messages]
+    plan = compaction.plan(
+        turn.window.messages,
+        sizes,
+        window_tokens=turn.window_tokens,
+        fixed_tokens=cost.system + cost.tools,
+        settings=turn.bundle.agent.compaction_settings,
+        reason=trigger,
+    )
+    clipped = _clip(turn, plan)
+    if not plan.evicted:
+        return None if not clipped else await _settled(turn, kit, trigger)
+    before_count, before_tokens = len(turn.window.messages), tokens_now(turn, kit)
+    words, written_by = await _summarise(turn, kit, plan)
+    summary = _summary_message(turn, plan, words, written_by, kit.clock.now())
+    await kit.store.write(_save, kit, turn, plan, summary)
+    _replace_window(turn, [summary, *_kept(turn, plan)])
+    turn.conversation = replace(turn.conversation, warned=False)
+    stats: JsonObject = {
+        "trigger": trigger,
+        "context_tokens_before": before_tokens,
+        "context_tokens_after": tokens_now(turn, kit),
+        "context_window": turn.window_tokens,
+        "messages_count_before": before_count,
+        "messages_count_after": len(turn.window.messages),
+    }
+    turn.emit(Compacted(summary=summary, trigger=trigger, stats=stats))
+    return Relief(summary=summary, stats=stats)
+
+
+async def _settled(turn: Turn, kit: Kit, trigger: str) -> Relief:
+    """Only long tool results were cut in the view; nothing left the window."""
+    stats: JsonObject = {"trigger": trigger, "context_tokens_after": tokens_now(turn, kit)}
+    return Relief(summary=turn.window.system, stats=stats)
+
+
+def _clip(turn: Turn, plan: CompactionPlan) -> bool:
+    """Cut tool results that would not fit even alone, in the view only; recall keeps them whole."""
+    limits = {call_id: chars_max for _, call_id, chars_max in plan.clips}
+    if limits:
+        _replace_window(turn, [_clipped(message, limits) for message in turn.window.messages], stored=False)
+    return bool(limits)
+
+
+def _clipped(message: Message, limits: dict[str, int]) -> Message:
+    if not any(result.call_id in limits for result in message.tool_results):
+        return message
+    parts = tuple(
+        replace(part, text=part.text[: limits[part.call_id]] + "… [cut to fit the context window]")
+        if isinstance(part, ToolResult) and part.call_id in limits
+        else part
+        for part in message.parts
+    )
+    return replace(message, parts=parts)
+
+
+def _kept(turn: Turn, plan: CompactionPlan) -> list[Message]:
+    evicted = {message.id for message in plan.evicted}
+    return [message for message in turn.window.messages if message.id not in evicted]
+
+
+def _replace_window(turn: Turn, new: Sequence[Message], *, stored: bool = True) -> None:
+    turn.window.messages = []
+    turn.window.messages_bytes = 0
+    turn.window.add(new)
+    turn.window.version += 1 if stored else 0
+    turn.context_tokens = 0
+    turn.counted_bytes = 0
+    turn.stable_count = 0
+
+
+async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, str]:
+    """The words of the summary and the handle of the model that wrote them; our own short note if it cannot."""
+    settings = turn.bundle.agent.compaction_settings
+    handle = settings.model or turn.handle
+    own = settings.mode.startswith("self_compact")
+    prompt = settings.prompt or SUMMARY_PROMPTS[settings.mode]
+    model = await kit.models.model(turn.handle if own else handle)
+    room = int(model.info.window_tokens * SUMMARY_SHARE * turn.ratio(kit).bytes_per_token)
+    clip_chars = min(settings.clip_chars or room, room)
+    if own:
+        asked = [*plan.evicted, _plain(turn, prompt, kit.clock.now())]
+        request = ModelRequest(system=turn.window.system.text, messages=asked)
+    else:
+        told = compaction.transcript(plan.evicted, clip_chars)
+        request = ModelRequest(system=prompt, messages=[_plain(turn, told, kit.clock.now())], settings=ModelSettings())
+
+    async def ask() -> str:
+        async for event in model.stream(request):
+            if isinstance(event, Finished):
+                turn.usage += event.usage
+                return "".join(part.text for part in event.parts if isinstance(part, Text)).strip()
+        return ""
+
+    words = await turn.stop.guard(ask(), seconds_left=turn.limits.duration_s_max)
+    if words:
+        limit = settings.clip_chars or len(words)
+        return words[:limit], model.info.handle
+    log.warning("the model %s gave no summary for %s", model.info.handle, turn.conversation.id)
+    return _plain_note(plan), "loci"
+
+
+def _plain_note(plan: CompactionPlan) -> str:
+    first, last = plan.evicted[0].created_at, plan.evicted[-1].created_at
+    said = [message.text[:200] for message in plan.evicted if message.role is Role.USER and message.kind is Kind.PLAIN]
+    words = "\n".join(f"- {line}" for line in said[-10:])
+    return (
+        f"No summary could be written. {len(plan.evicted)} messages from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} "
+        f"are hidden; they can be found by searching the conversation. The user's last words among them:\n{words}"
+    )
+
+
+def _plain(turn: Turn, text: str, now: datetime) -> Message:
+    return Message(
+        id=new_id("message"),
+        role=Role.USER,
+        parts=(Text(text),),
+        created_at=now,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+    )
+
+
+def _summary_message(turn: Turn, plan: CompactionPlan, words: str, written_by: str, now: datetime) -> Message:
+    when = time_text(now, turn.bundle.agent.timezone)
+    return Message(
+        id=new_id("message"),
+        role=Role.USER,
+        kind=Kind.SUMMARY,
+        trust=Trust.AGENT,
+        parts=(Text(compaction.summary_text(words, when)),),
+        created_at=now,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+        run_id=turn.run.id,
+        model=written_by,
+        extra={
+            "summary": words,
+            "covers": compaction.covered_ids(plan.evicted),
+            "mode": turn.bundle.agent.compaction_settings.mode,
+        },
+    )
+
+
+def _save(tx: Transaction, kit: Kit, turn: Turn, plan: CompactionPlan, summary: Message) -> None:
+    """The summary, the new window, and a freshly compiled prompt (its counts have changed) in one transaction."""
+    own = turn.conversation.id
+    inherited = [message.id for message in _kept(turn, plan) if message.conversation_id != own]
+    last = next((message.id for message in reversed(plan.evicted) if message.conversation_id == own), None)
+    messages.insert(tx, turn.actor, [summary])
+    conversations.set_window(
+        tx,
+        turn.actor,
+        own,
+        prefix=[turn.window.system.id, summary.id, *inherited],
+        after_message_id=last,
+        now=summary.created_at,
+    )
+    saving.refresh(tx, kit, turn, summary.created_at)

@@ -1,0 +1,220 @@
+"""Saving a step: the second transaction of a turn. Answer, tool results, memory changes, journal and usage together.
+
+Memory tools run in here, so their effect and their result are stored at the same instant, exactly once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from loci.agent.deciding import decide
+from loci.agent.opening import load_bundle, tool_message
+from loci.agent.prompts import alert_text
+from loci.agent.recompile import recompile
+from loci.agent.toolcalls import Prepared, error_result, questions, run_memory
+from loci.agent.turn import Kit, Turn, Work
+from loci.ids import new_id
+from loci.model.tokens import estimate, messages_bytes
+from loci.store import agents, approvals, conversations, messages, runs, steps
+from loci.store.base import Transaction
+from loci.store.rows import integer, text
+from loci.types.json import JsonObject
+from loci.types.messages import Kind, Message, Role, Text, ToolResult, Trust
+from loci.types.runs import ApprovalStatus, Ending, Run, Step, StopReason, status_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What a step's transaction made of it."""
+
+    new: tuple[Message, ...]
+    """Messages that it stored, in order."""
+    ending: Ending | None
+    run: Run
+    version: int
+    stale: bool
+    context_tokens: int
+
+
+def save_call(tx: Transaction, turn: Turn, work: Work, message: Message, now: datetime) -> None:
+    """Store the answer before its tools run outside, so that a crash cannot hide that they were called."""
+    messages.insert(tx, turn.actor, [message])
+    steps.insert(tx, turn.actor, _step(turn, work, "pending", None, now))
+    conversations.advance(
+        tx,
+        turn.actor,
+        turn.conversation.id,
+        busy_run_id=turn.run.id,
+        prompt_tokens=turn.context_tokens,
+        now=now,
+    )
+
+
+def save_step(tx: Transaction, kit: Kit, turn: Turn, work: Work, prepared: Sequence[Prepared], now: datetime) -> Saved:
+    """Run the memory tools, decide how the run goes on, and store all of it."""
+    asks = questions(turn, work.message_id, prepared)
+    before = agents.memory_version(tx, turn.actor, turn.run.agent_id) if prepared and not asks else turn.known_version
+    results, recompiles = ([], False) if asks else _results(tx, turn, prepared, work, now)
+    decision = decide(turn, work, prepared, results)
+    ending = decision.ending
+    new = [work.assistant] if work.assistant is not None and not work.stored else []
+    if results:
+        new.append(tool_message(turn, results, work.step_id, now))
+    if decision.alert is not None:
+        new.append(alert(turn, decision.alert, now))
+    messages.insert(tx, turn.actor, new)
+    if asks:
+        approvals.insert(tx, turn.actor, asks, now)
+    # The provider has counted the answer; what follows it is estimated until the next answer.
+    context_tokens = turn.context_tokens + estimate(
+        messages_bytes(new[1:] if work.assistant in new else new), turn.ratio(kit)
+    )
+    run = run_after(turn, ending, now, work.ended_s)
+    steps.insert(tx, turn.actor, _step(turn, work, "success", ending, now))
+    runs.update(tx, turn.actor, run)
+    conversations.advance(
+        tx,
+        turn.actor,
+        turn.conversation.id,
+        busy_run_id=None if ending else run.id,
+        prompt_tokens=context_tokens,
+        now=now,
+    )
+    changed = any(item.in_transaction for item in prepared)
+    version = agents.memory_version(tx, turn.actor, turn.run.agent_id) if changed else before
+    return Saved(
+        new=tuple(new),
+        ending=ending,
+        run=run,
+        version=version,
+        stale=turn.stale or recompiles or before != turn.known_version,
+        context_tokens=context_tokens,
+    )
+
+
+def _results(
+    tx: Transaction, turn: Turn, prepared: Sequence[Prepared], work: Work, now: datetime
+) -> tuple[list[ToolResult], bool]:
+    results: list[ToolResult] = []
+    recompiles = False
+    for item in prepared:
+        if item.result is not None:
+            results.append(item.result)
+        elif item.builtin is not None:
+            result, again = run_memory(tx, turn, item, item.builtin, work.step_id, now)
+            results.append(result)
+            recompiles = recompiles or again
+        else:
+            results.append(error_result(item.call, "Error: the tool gave no result."))
+    return results, recompiles
+
+
+def _step(turn: Turn, work: Work, status: steps.StepStatus, ending: Ending | None, now: datetime) -> Step:
+    return Step(
+        id=work.step_id,
+        run_id=turn.run.id,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+        number=turn.step_count,
+        model=turn.model.info.handle if turn.model else turn.handle,
+        provider=turn.model.info.provider if turn.model else "",
+        usage=work.usage,
+        context_window_tokens=turn.window_tokens,
+        status=status,
+        stop_reason=None if ending is None else ending.reason,
+        created_at=now,
+        duration_ns=max(0, int((work.ended_s - work.started_s) * 1e9)),
+        model_duration_ns=int(work.model_s * 1e9),
+        tools_duration_ns=int(work.tools_s * 1e9),
+    )
+
+
+def run_after(turn: Turn, ending: Ending | None, now: datetime, at_s: float) -> Run:
+    """The run as it stands after this step, ended or not."""
+    base = replace(
+        turn.run,
+        status="running" if ending is None else status_of(ending.reason),
+        usage=turn.usage,
+        step_count=turn.step_count,
+        ttft_ns=None if turn.first_token_s is None else int((turn.first_token_s - turn.started_s) * 1e9),
+    )
+    if ending is None:
+        return base
+    return replace(
+        base,
+        stop_reason=ending.reason,
+        error=_error(ending),
+        completed_at=now,
+        total_duration_ns=max(0, int((at_s - turn.started_s) * 1e9)),
+    )
+
+
+def _error(ending: Ending) -> JsonObject | None:
+    if ending.error_type is None:
+        return None
+    return {"error_type": ending.error_type, "message": ending.message, "detail": ending.detail}
+
+
+def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s: float) -> tuple[Run, list[Message]]:
+    """Store the end of a run that ended outside of a step: failed, cancelled, or out of bounds.
+
+    Open questions and open calls are closed with it, so that nothing is left that blocks the conversation.
+    """
+    new: list[Message] = []
+    if turn.partial:
+        new.append(_partial(turn, now))
+    left = turn.window.open_calls()
+    if left is not None:
+        closed = "Error: the run was cancelled before this tool had run."
+        new.append(tool_message(turn, [error_result(call, closed) for call in left[1]], left[0].step_id, now))
+    if ending.reason is StopReason.CANCELLED:
+        approvals.close(tx, turn.actor, turn.conversation.id, ApprovalStatus.CANCELLED, now)
+    messages.insert(tx, turn.actor, new)
+    run = run_after(turn, ending, now, at_s)
+    runs.update(tx, turn.actor, run)
+    conversations.advance(
+        tx, turn.actor, turn.conversation.id, busy_run_id=None, prompt_tokens=turn.context_tokens, now=now
+    )
+    return run, new
+
+
+def _partial(turn: Turn, now: datetime) -> Message:
+    """What the model had said before it was stopped: the user saw it, so it is kept."""
+    return Message(
+        id=new_id("message"),
+        role=Role.ASSISTANT,
+        trust=Trust.AGENT,
+        parts=(Text(turn.partial),),
+        created_at=now,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+        run_id=turn.run.id,
+        extra={"interrupted": True},
+    )
+
+
+def alert(turn: Turn, words: str, now: datetime) -> Message:
+    """A note of the system to the agent, in user role."""
+    return Message(
+        id=new_id("message"),
+        role=Role.USER,
+        kind=Kind.ALERT,
+        trust=Trust.SYSTEM,
+        parts=(Text(alert_text(words, now)),),
+        created_at=now,
+        agent_id=turn.run.agent_id,
+        conversation_id=turn.conversation.id,
+        run_id=turn.run.id,
+    )
+
+
+def refresh(tx: Transaction, kit: Kit, turn: Turn, now: datetime) -> None:
+    """Read the agent anew and compile its prompt anew: its memory was changed, or it was reconfigured."""
+    head = conversations.head(tx, turn.actor, turn.conversation.id)
+    if head is None:
+        return
+    stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
+    turn.bundle = load_bundle(tx, kit.caches, turn.actor, turn.run.agent_id, stamp)
+    agent, blocks = turn.bundle.agent, turn.bundle.blocks
+    turn.window.system = recompile(tx, turn.actor, agent, blocks, conversations.from_row(head), now)
+    turn.known_version, turn.stale = stamp[0], False

@@ -1,0 +1,210 @@
+"""Tool calls: prepare, approve, execute, finalise. Results keep the order of the calls, whatever the order of running.
+
+Within one batch of parallel calls, tools that work outside run first and see memory as it was before the batch; memory
+tools run last, inside the transaction that stores the step.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from loci.agent.kinds import split_arguments
+from loci.agent.turn import Kit, Turn
+from loci.errors import LociError
+from loci.memory import changes
+from loci.store import blocks
+from loci.store.base import Transaction
+from loci.tools import rules
+from loci.tools.arguments import fit, parse_arguments
+from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome
+from loci.types.json import EMPTY, JsonObject
+from loci.types.messages import ToolCall, ToolResult, ToolStatus
+from loci.types.runs import Approval
+from loci.types.tools import Effect, Tool, ToolSchema
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = "Error: interrupted, outcome unknown. Check what happened before you try it again."
+TOOL_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A call that was looked at. Exactly one of `result`, `asks`, `builtin` and `tool` says what happens with it."""
+
+    call: ToolCall
+    args: JsonObject = EMPTY
+    heartbeat: bool = False
+    result: ToolResult | None = None
+    asks: Literal["approval", "client"] | None = None
+    builtin: BuiltinTool | None = None
+    tool: Tool | None = None
+
+    @property
+    def effect(self) -> Effect:
+        """What a second run would do."""
+        return self.builtin.effect if self.builtin else "once"
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether it is a memory tool, to be run with the step's commit."""
+        return self.result is None and self.builtin is not None and self.builtin.memory is not None
+
+    @property
+    def outside(self) -> bool:
+        """Whether it still has to be run outside."""
+        return self.result is None and self.asks is None and not self.in_transaction
+
+
+def prepare(turn: Turn, kit: Kit, calls: Sequence[ToolCall]) -> list[Prepared]:
+    """Check each call against what is offered, the rules and its schema, and see whether it must be asked for."""
+    past = turn.window.past_calls()
+    return [_prepare_one(turn, kit, call, past) for call in calls]
+
+
+def _prepare_one(turn: Turn, kit: Kit, call: ToolCall, past: list[rules.PastCall]) -> Prepared:
+    client = turn.client_tools().get(call.name)
+    names = [*turn.bundle.tools, *turn.client_tools()]
+    refused = rules.refusal(turn.bundle.agent.tool_rules, call.name, names, past)
+    reply = turn.replies.get(call.id)
+    if refused is not None and reply is None:
+        return Prepared(call=call, result=error_result(call, refused))
+    tool = turn.bundle.tools.get(call.name)
+    schema = client or (tool.schema() if tool else None)
+    if reply is not None and reply.result is not None:
+        return Prepared(call=call, result=_client_result(call, reply.result, reply.status))
+    if reply is not None and not reply.approve:
+        reason = f" User reason: {reply.reason}" if reply.reason else ""
+        return Prepared(call=call, result=error_result(call, f"Error: request to call tool denied.{reason}"))
+    if schema is None:
+        return Prepared(call=call, result=error_result(call, f"Error: there is no tool '{call.name}'."))
+    return _checked(turn, kit, call, schema, tool if client is None else None)
+
+
+def _checked(turn: Turn, kit: Kit, call: ToolCall, schema: ToolSchema, tool: Tool | None) -> Prepared:
+    heartbeat = False
+    try:
+        written: JsonObject = parse_arguments(call.arguments)
+        if turn.kind.heartbeats:
+            _, heartbeat, written = split_arguments(written)
+        args = fit(schema, written)
+    except LociError as error:
+        return Prepared(call=call, result=error_result(call, f"Error: {error}"))
+    if tool is None:
+        return Prepared(call=call, args=args, heartbeat=heartbeat, asks="client")
+    if call.id not in turn.replies and rules.needs_approval(turn.bundle.agent.tool_rules, call.name):
+        return Prepared(call=call, args=args, heartbeat=heartbeat, asks="approval")
+    builtin = kit.builtins.get(tool.name) if tool.source_code is None else None
+    return Prepared(call=call, args=args, heartbeat=heartbeat, builtin=builtin, tool=None if builtin else tool)
+
+
+def interrupted(prepared: Sequence[Prepared]) -> list[Prepared]:
+    """After a crash: a call that may have had its effect gets the result that says so; the rest may run again."""
+    return [
+        replace(item, result=error_result(item.call, INTERRUPTED)) if item.outside and item.effect == "once" else item
+        for item in prepared
+    ]
+
+
+def questions(turn: Turn, message_id: str, prepared: Sequence[Prepared]) -> list[Approval]:
+    """The rows for calls that wait for a person or the client."""
+    return [
+        Approval(
+            call_id=item.call.id,
+            conversation_id=turn.conversation.id,
+            agent_id=turn.run.agent_id,
+            run_id=turn.run.id,
+            message_id=message_id,
+            tool_name=item.call.name,
+            arguments=item.call.arguments,
+            kind=item.asks,
+        )
+        for item in prepared
+        if item.asks is not None
+    ]
+
+
+async def execute(turn: Turn, kit: Kit, prepared: Sequence[Prepared], step_id: str) -> list[Prepared]:
+    """Run what works outside: side by side if all of it has no effect, else one after the other."""
+    waiting = [item for item in prepared if item.outside]
+    if not waiting:
+        return list(prepared)
+    if all(item.effect == "pure" for item in waiting):
+        done = await asyncio.gather(*(_run_outside(turn, kit, item, step_id) for item in waiting))
+    else:
+        done = [await _run_outside(turn, kit, item, step_id) for item in waiting]
+    results = {result.call_id: result for result in done}
+    return [replace(item, result=results[item.call.id]) if item.outside else item for item in prepared]
+
+
+async def _run_outside(turn: Turn, kit: Kit, item: Prepared, step_id: str) -> ToolResult:
+    context = ToolContext(
+        actor=turn.actor,
+        agent=turn.bundle.agent,
+        conversation_id=turn.conversation.id,
+        run_id=turn.run.id,
+        step_id=step_id,
+        author=turn.author(step_id, item.call.id),
+    )
+    try:
+        async with asyncio.timeout(TOOL_TIMEOUT_S):
+            outcome = await _call(kit, item, context)
+    except TimeoutError:
+        return error_result(item.call, f"Error: the tool took longer than {TOOL_TIMEOUT_S:.0f} seconds.")
+    except LociError as error:
+        return error_result(item.call, f"Error: {error}")
+    except Exception as error:
+        log.exception("tool %s failed", item.call.name)
+        return error_result(item.call, f"Error: the tool failed ({type(error).__name__}).")
+    return finish(item.call, outcome, _limit_chars(item))
+
+
+async def _call(kit: Kit, item: Prepared, context: ToolContext) -> ToolOutcome:
+    if item.builtin is not None and item.builtin.outside is not None:
+        return await item.builtin.outside(context, item.args)
+    if item.tool is None:
+        return ToolOutcome(text="Error: this tool has nothing to run.", status="error")
+    return await kit.runner.run(item.tool, context, item.args)
+
+
+def run_memory(
+    tx: Transaction, turn: Turn, item: Prepared, builtin: BuiltinTool, step_id: str, now: datetime
+) -> tuple[ToolResult, bool]:
+    """Run a memory tool inside the step's transaction; whether the prompt must be compiled anew afterwards."""
+    agent_id = turn.run.agent_id
+    if builtin.memory is None:
+        return error_result(item.call, "Error: this tool has nothing to run."), False
+    try:
+        outcome = builtin.memory(blocks.blocks_of_agent(tx, turn.actor, agent_id), item.args)
+        if outcome.changes.changes:
+            changes.apply(tx, turn.actor, turn.author(step_id, item.call.id), agent_id, outcome.changes, now)
+    except LociError as error:
+        return error_result(item.call, f"Error: {error}"), False
+    return finish(item.call, ToolOutcome(text=outcome.text), _limit_chars(item)), outcome.changes.recompile
+
+
+def _limit_chars(item: Prepared) -> int:
+    if item.builtin is not None:
+        return item.builtin.return_limit_chars
+    return item.tool.return_limit_chars if item.tool else 0
+
+
+def finish(call: ToolCall, outcome: ToolOutcome, limit_chars: int) -> ToolResult:
+    """The result of a call, its text cut at the tool's limit with a note that says so."""
+    text = outcome.text
+    if len(text) > limit_chars > 0:
+        note = f"function output was truncated since it exceeded the character limit: {len(text)} > {limit_chars}"
+        text = f"{text[:limit_chars]}... [NOTE: {note}]"
+    return ToolResult(call.id, call.name, text, outcome.status, outcome.stdout, outcome.stderr)
+
+
+def error_result(call: ToolCall, text: str) -> ToolResult:
+    """A result that tells the model what went wrong."""
+    return ToolResult(call.id, call.name, text, "error")
+
+
+def _client_result(call: ToolCall, text: str, status: ToolStatus) -> ToolResult:
+    return ToolResult(call.id, call.name, text, status)
