@@ -32,13 +32,14 @@ from loci.types.tools import ToolSchema
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Where servers put thoughts, and where they want them back. A `Reasoning` part keeps the name as its id."""
-KEPT_BYTES = 32_000_000
+KEPT_BYTES = 64_000_000
 NO_PICTURE = "[A picture, which this model cannot see.]"
 
 _OPENAI_HOSTS = re.compile(r"https://([\w.-]+\.)?(openai\.com|openai\.azure\.com)(/|$)")
 _REASONERS = re.compile(r"o\d|gpt-[5-9](?!.*chat)")
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _ID_CHARS_MAX = 40
+_ENTRY_BYTES = 400
 _KNOWS_USER = frozenset({"openai", "openrouter"})
 _ONE_BY_WORD_ONLY = frozenset({"ollama", "lmstudio"})
 
@@ -96,13 +97,17 @@ class Encoder:
     def body(self, name: str, request: ModelRequest, *, without: frozenset[str] = frozenset()) -> Encoded:
         """The body of the request to model `name`. `without`: fields that this server has refused before."""
         call_ids: set[str] = set()
-        fields = dump(self._fields(name, request, without))
-        pieces = [fields[:-1], b',"messages":[', b",".join(self._messages(request, call_ids)), b"]"]
+        messages = self._messages(request, call_ids)
+        tail = b"]}"
         if request.tools:
             strict = request.settings.strict
-            pieces += [b',"tools":', dump([_tool(tool, strict=strict) for tool in _offered(request, self.dialect)])]
-        pieces.append(b"}")
-        return Encoded(b"".join(pieces), frozenset(call_ids))
+            tools = [_tool(tool, strict=strict) for tool in _offered(request, self.dialect)]
+            tail = b'],"tools":' + dump(tools) + b"}"
+        head = dump(self._fields(name, request, without))[:-1] + b',"messages":['
+        # Joined once: each further copy of a long history costs as much as spelling it.
+        messages[:1] = [head + messages[0]] if messages else [head]
+        messages[-1] += tail
+        return Encoded(b",".join(messages), frozenset(call_ids))
 
     def _fields(self, name: str, request: ModelRequest, without: frozenset[str]) -> JsonObject:
         settings, dialect = request.settings, self.dialect
@@ -156,24 +161,28 @@ class Encoder:
         young = self._kept.young
         for message in messages:
             spelt = young.get(message.id)
-            # An edited message keeps its id, so the parts have to be the same ones.
-            if spelt is None or (spelt.parts is not message.parts and spelt.parts != message.parts):
+            if spelt is None:
                 spelt = self._spelt(message)
                 young = self._kept.young
-            if not spelt.data:
+            parts, data, calls, results = spelt
+            # An edited message keeps its id, so the parts have to be the same ones.
+            if parts is not message.parts and parts != message.parts:
+                _, data, calls, results = self._spelt(message)
+                young = self._kept.young
+            if not data:
                 continue
-            if spelt.results:
-                if not waiting.issuperset(spelt.results):
+            if results:
+                if not waiting.issuperset(results):
                     return None
-                waiting.difference_update(spelt.results)
+                waiting.difference_update(results)
             elif waiting:
                 return None
-            if spelt.calls:
-                waiting.update(spelt.calls)
-                if len(waiting) != len(spelt.calls):
+            if calls:
+                waiting.update(calls)
+                if len(waiting) != len(calls):
                     return None
                 call_ids |= waiting
-            found.append(spelt.data)
+            found.append(data)
         return None if waiting else found
 
     def _spelt(self, message: Message) -> _Spelt:
@@ -184,7 +193,8 @@ class Encoder:
         calls = tuple(call.id for call in message.tool_calls)
         results = tuple(result.call_id for result in message.tool_results)
         spelt = _Spelt(message.parts, data, calls, results)
-        self._kept.put(message.id, spelt, len(data) + 200)
+        # The parts are held too, and are about as large as their spelling.
+        self._kept.put(message.id, spelt, 2 * len(data) + _ENTRY_BYTES)
         return spelt
 
     def _wire(self, message: Message) -> Iterator[JsonObject]:

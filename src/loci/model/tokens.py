@@ -19,6 +19,8 @@ from loci.types.usage import Usage
 IMAGE_BYTES = 4_000
 """A picture counts like this many bytes of text (about 1,000 tokens, between the providers' low and high detail)."""
 
+_KEPT_BYTES = 32_000_000
+_ENTRY_BYTES = 300
 _MESSAGE_BYTES = 16
 _CALL_BYTES = 32
 _NEWEST_WEIGHT = 0.2
@@ -103,7 +105,7 @@ class _Sizes:
     """Remembers sizes, because a long history is measured anew in every turn."""
 
     def __init__(self) -> None:
-        self._kept: Kept[tuple[tuple[Part, ...], int]] = Kept(200_000)
+        self._kept: Kept[tuple[tuple[Part, ...], int]] = Kept(_KEPT_BYTES)
 
     def of(self, message: Message) -> int:
         found = self._kept.get(message.id)
@@ -111,7 +113,8 @@ class _Sizes:
         if found is not None and (found[0] is message.parts or found[0] == message.parts):
             return found[1]
         size = message_bytes(message)
-        self._kept.put(message.id, (message.parts, size))
+        pictures = sum(len(part.data or "") for part in message.parts if isinstance(part, Image))
+        self._kept.put(message.id, (message.parts, size), size + pictures + _ENTRY_BYTES)
         return size
 
 
