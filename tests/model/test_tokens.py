@@ -107,3 +107,23 @@ def test_what_alone_would_fill_it_is_not_kept():
     kept.put("large", "x", weight=51)
 
     assert kept.get("large") is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(1, 70)), max_size=60))
+def test_the_bound_holds_whatever_is_kept_and_asked_for(steps: list[tuple[str, int]]):
+    kept: Kept[str] = Kept(100)
+    for key, weight in steps:
+        before = kept.get(key)
+        kept.put(key, f"{key} {weight}", weight)
+
+        assert before is None or before.startswith(key)
+        assert kept.weight <= 100
+
+
+def test_what_becomes_young_again_keeps_its_weight():
+    kept: Kept[str] = Kept(100)
+    for key in "abcde" * 20:
+        if kept.get(key) is None:
+            kept.put(key, key, 20)
+
+    assert kept.weight <= 100

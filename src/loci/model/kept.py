@@ -12,30 +12,40 @@ Value = TypeVar("Value")
 class Kept(Generic[Value]):
     """Values by key, up to about `limit` in weight (bytes, or entries when each weighs 1)."""
 
-    __slots__ = ("_half", "_old", "_weight", "young")
+    __slots__ = ("_half", "_old", "_old_weights", "_weight", "_weights", "young")
 
     def __init__(self, limit: int) -> None:
         self._half = max(limit // 2, 1)
         self._weight = 0
+        self._weights: dict[str, int] = {}
         self._old: dict[str, Value] = {}
+        self._old_weights: dict[str, int] = {}
         self.young: dict[str, Value] = {}
         """For a loop that cannot afford a call: a hit in here needs nothing more."""
 
-    def get(self, key: str, weight: int = 1) -> Value | None:
-        """The value, or None. One that was getting old is kept on, counted with `weight`."""
+    def get(self, key: str) -> Value | None:
+        """The value, or None. One that was getting old is young again."""
         value = self.young.get(key)
         if value is None and (value := self._old.get(key)) is not None:
-            self.put(key, value, weight)
+            self.put(key, value, self._old_weights[key])
         return value
 
     def put(self, key: str, value: Value, weight: int = 1) -> None:
         """Keep the value. One that alone would fill a generation is not kept."""
         if weight > self._half:
             return
+        self._weight -= self._weights.get(key, 0)
         if self._weight + weight > self._half:
-            self._old, self.young, self._weight = self.young, {}, 0
+            self._old, self._old_weights = self.young, self._weights
+            self.young, self._weights, self._weight = {}, {}, 0
         self.young[key] = value
+        self._weights[key] = weight
         self._weight += weight
+
+    @property
+    def weight(self) -> int:
+        """What everything kept weighs together; what is in both generations counts twice."""
+        return self._weight + sum(self._old_weights.values())
 
     def __len__(self) -> int:
         return len(self.young) + len(self._old)
