@@ -4,6 +4,7 @@ What an agent type does differently is data (`kinds`); what happens outside goes
 event is emitted only after the transaction behind it, except previews of a message that is still being written.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -237,7 +238,7 @@ async def _act(turn: Turn, kit: Kit, work: Work, prepared: list[toolcalls.Prepar
     if not any(item.asks for item in prepared):
         if any(item.outside and item.effect != "pure" for item in prepared) and work.assistant and not work.stored:
             await kit.store.write(saving.save_call, turn, work, work.assistant, kit.clock.now())
-            _tell_answer(turn, work, asks=False)
+            _tell_answer(turn, work, asked=())
             turn.window.version += 1
             work.stored = True
         if any(item.outside for item in prepared):
@@ -250,19 +251,22 @@ async def _act(turn: Turn, kit: Kit, work: Work, prepared: list[toolcalls.Prepar
     turn.run, turn.known_version, turn.stale = saved.run, saved.version, saved.stale
     turn.context_tokens = saved.context_tokens
     turn.replies = {}
-    _tell_step(turn, work, saved)
+    _tell_step(turn, work, saved, [item.call.id for item in prepared if item.asks])
     return saved.ending
 
 
-def _tell_answer(turn: Turn, work: Work, *, asks: bool) -> None:
+def _tell_answer(turn: Turn, work: Work, *, asked: Sequence[str]) -> None:
     if work.assistant is not None and not work.stored:
         turn.window.add([work.assistant])
-        turn.emit(MessageStored(message=work.assistant, streamed=work.streamed, asks_approval=asks))
+        turn.emit(
+            MessageStored(
+                message=work.assistant, streamed=work.streamed, asks_approval=bool(asked), asked=tuple(asked)
+            )
+        )
 
 
-def _tell_step(turn: Turn, work: Work, saved: saving.Saved) -> None:
-    asks = saved.ending is not None and saved.ending.reason is StopReason.REQUIRES_APPROVAL
-    _tell_answer(turn, work, asks=asks)
+def _tell_step(turn: Turn, work: Work, saved: saving.Saved, asked: Sequence[str]) -> None:
+    _tell_answer(turn, work, asked=asked)
     rest = [message for message in saved.new if message is not work.assistant]
     turn.window.add(rest)
     turn.window.version += 1

@@ -48,8 +48,10 @@ class CompactionReport:
 class LiveRun:
     """A run in this process, at work or just ended."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, thinks_in_calls: bool = False) -> None:
         self.run = run
+        self.thinks_in_calls = thinks_in_calls
+        """Whether this agent's thoughts are arguments of its calls, which whoever tells the run takes out again."""
         self._events: list[Event] = [RunStarted(run_id=run.id)]
         self._waiting: list[asyncio.Future[None]] = []
         self._end: RunEnded | None = None
@@ -129,7 +131,7 @@ class Runs:
         return self._go(actor, opened)
 
     def _go(self, actor: Actor, turn: Turn) -> LiveRun:
-        live = LiveRun(turn.run)
+        live = LiveRun(turn.run, thinks_in_calls=turn.kind.inner_thoughts)
         turn.emit = live.emit
         turn.started_s = self._kit.clock.monotonic_s()
         self._live[turn.run.id] = (live, turn)

@@ -45,6 +45,8 @@ class MessageStored:
     streamed: bool = False
     asks_approval: bool = False
     """The calls in this message wait for a person or for the client."""
+    asked: tuple[str, ...] = ()
+    """Ids of the calls that wait, where not all of them do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
