@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loci.clock import FakeClock
-from loci.errors import MODEL_FAULT_STATUS, ModelFault
-from loci.model.base import Failed, Finished, Model, ReasoningDelta, TextDelta, ToolCallDelta
+from loci.errors import MODEL_FAULT_STATUS, ModelFault, NotFound
+from loci.model.base import Failed, Finished, Model, Models, ReasoningDelta, TextDelta, ToolCallDelta
 from loci.model.demo import fact_in
 from loci.model.script import FAULTS, Bill, Call, End, Fail, Say, Think, Wait, parse
-from loci.model.scripted import DoubleStep, ScriptedModel, failure
+from loci.model.scripted import DoubleStep, ScriptedModel, failure, scripted_info
 from loci.testing import fake_provider as fake
+from loci.testing.models import FixedModels
 from loci.types.messages import Kind, Message, Reasoning, Role, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
 from loci.types.usage import Usage
@@ -381,3 +382,17 @@ async def test_the_shipped_model_keeps_nothing():
 
     assert model.requests == []
     assert (await failure_of(model, request(user("@fail empty")))).fault is ModelFault.BAD_REPLY
+
+
+async def test_doubles_behind_handles():
+    one, two = ScriptedModel.of(["1"], info=scripted_info("one")), ScriptedModel.of(["2"], info=scripted_info("two"))
+    loose: Models = FixedModels(one, two)
+    strict: Models = FixedModels(one, any_handle=False)
+
+    assert await loose.model("scripted/two") is two
+    assert await loose.model("what/ever") is one
+    assert (loose.default_model, loose.default_embedder) == ("scripted/one", None)
+    with pytest.raises(NotFound):
+        await strict.model("what/ever")
+    with pytest.raises(NotFound):
+        await strict.embedder("loci/wordllama")
