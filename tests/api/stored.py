@@ -78,7 +78,7 @@ async def store_run(store: SQLiteStore, run: Run) -> Run:
 
 async def end_run(store: SQLiteStore, run: Run, end: RunEnded, at: Any = AT) -> None:
     error = end.ending.error_type and {
-        "type": end.ending.error_type,
+        "error_type": end.ending.error_type,
         "message": end.ending.message,
         "detail": end.ending.detail,
     }
@@ -99,6 +99,7 @@ class HandMadeRun:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.thinks_in_calls = False
         self._events: list[Event] = []
         self._more = asyncio.Event()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loci.api.message_pages import MessagePage, wire_page
-from loci.api.wire_messages import View
+from loci.api.wire_messages import PLAIN_VIEW, View
 from loci.errors import NotFound
 from loci.store import approvals, messages
 from loci.store.messages import MessageFilter
@@ -31,7 +31,7 @@ def some_message(number: int) -> Any:
             return message(number, Role.ASSISTANT, Text(f"{number}"))
 
 
-async def turn(store: Any, *, follow: Any, view: View = View(), **wanted: Any) -> list[str]:
+async def turn(store: Any, *, follow: Any, view: View = PLAIN_VIEW, **wanted: Any) -> list[str]:
     """The ids of all pages, as a client sees them that makes its next cursor from the last page."""
     seen: list[str] = []
     for _ in range(100):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  frames are shown as they are
 """The bytes of a stream, what is written together, and what happens when either side goes away."""
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A background stream can be taken up again at any number: no gap, nothing twice, also after it ended or the server died."""
+"""A background stream can be taken up again at any number: no gap, nothing twice, whatever became of run or server."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loci.api.streams import Streams
-from loci.api.wire_events import Telling
 from loci.clock import FakeClock
 from loci.errors import BadRequest, Gone, NotFound
 from loci.store import messages
@@ -21,6 +20,7 @@ from loci.types.runs import StopReason
 from tests.api.said import AT, RUN, called, delta, ended, message, returned, said
 from tests.api.stored import ACTOR, HandMadeRun, a_run, a_store, end_run, store_run
 
+BY_TOKENS = {"stream_tokens": True}
 EVENTS: list[Event] = [
     called(2, "search", "{}"),
     returned(3, "call-2", "search", "found"),
@@ -32,7 +32,7 @@ EVENTS: list[Event] = [
 
 
 def streams_on(store: Any, clock: Any = None) -> Streams:
-    return Streams(store, clock or FakeClock(AT), lambda _: Telling(tokens=True), retention_s=100)
+    return Streams(store, clock or FakeClock(AT), retention_s=100)
 
 
 async def read(
@@ -69,7 +69,7 @@ def brief(items: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
 @asynccontextmanager
 async def a_running_stream():
     async with a_store() as store:
-        run = await store_run(store, a_run())
+        run = await store_run(store, a_run(request=BY_TOKENS))
         streams, live = streams_on(store), HandMadeRun(run)
         streams.observe(ACTOR, live)
         yield store, streams, live
@@ -131,7 +131,7 @@ async def test_nothing_is_passed_on_that_is_not_stored():
 
 async def test_after_a_crash_the_stream_goes_on_with_what_was_stored_but_not_told():
     async with a_store() as store:
-        run = await store_run(store, a_run())
+        run = await store_run(store, a_run(request=BY_TOKENS))
         before, live = streams_on(store), HandMadeRun(run)
         before.observe(ACTOR, live)
         live.say(*EVENTS[:3])
@@ -153,7 +153,7 @@ async def test_after_a_crash_the_stream_goes_on_with_what_was_stored_but_not_tol
 
 async def test_a_message_stored_while_its_recorder_starts_is_told_once():
     async with a_store() as store:
-        run = await store_run(store, a_run())
+        run = await store_run(store, a_run(request=BY_TOKENS))
         event = said(4, "Hello.", streamed=True)
         await store.write(messages.insert, ACTOR, [event.message])
         streams, live = streams_on(store), HandMadeRun(run)
@@ -166,7 +166,7 @@ async def test_a_message_stored_while_its_recorder_starts_is_told_once():
 @pytest.mark.parametrize("cut", range(5))
 async def test_a_run_that_ended_unrecorded_is_completed_when_asked_for(cut):
     async with a_store() as store:
-        run = await store_run(store, a_run())
+        run = await store_run(store, a_run(request=BY_TOKENS))
         before, live = streams_on(store), HandMadeRun(run)
         before.observe(ACTOR, live)
         live.say(*EVENTS[:cut])
@@ -187,7 +187,7 @@ async def test_a_run_that_ended_unrecorded_is_completed_when_asked_for(cut):
 
 async def test_the_error_of_a_failed_run_is_told_again():
     async with a_store() as store:
-        run = await store_run(store, a_run())
+        run = await store_run(store, a_run(request=BY_TOKENS))
         await end_run(store, run, ended(StopReason.LLM_API_ERROR, error_type="llm_timeout", message="No answer."))
         assert [(told(item), item.get("error_type")) for item in await read(streams_on(store))] == [
             ("stop_reason", None),

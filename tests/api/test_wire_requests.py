@@ -1,6 +1,7 @@
-"""What clients send, in all the forms that the API knows, becomes one request; what would spoil a history is refused."""
+"""What clients send, in all forms that the API knows, becomes one request; what would spoil a history is refused."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ import pytest
 from inline_snapshot import snapshot
 from pydantic import ValidationError
 
-from loci.agent.request import ApprovalReply, NewMessage, RunRequest
-from loci.api.wire_requests import SendIn, old_answer, run_request, view_of
+from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_json
+from loci.api.wire_requests import SendIn, old_answer, run_request, telling_of, view_of
 from loci.config import Settings
 from loci.errors import Unprocessable
 from loci.types.messages import Image, Reasoning, Role, Text, Trust
 from loci.types.tools import ToolSchema
+from tests.api.stored import a_run
 
 SETTINGS = Settings(home=Path("/nowhere"), database_url="", run_steps_max=30, run_tokens_max=1_000)
+TOOL = ToolSchema(name="Now", description="", parameters={})
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 
 
@@ -223,5 +226,8 @@ def test_how_it_is_told_can_be_read_from_the_stored_run():
             },
         }
     )
-    assert view_of(request.metadata["request_config"]) == body.view()
-    assert view_of(read(input="Hi").metadata["request_config"]) == SendIn(input=None).view() == view_of(None)
+    assert view_of(a_run(metadata=request.metadata)) == body.view()
+    assert view_of(a_run(metadata=read(input="Hi").metadata)) == SendIn(input=None).view() == view_of(a_run())
+    stored = a_run(request=request_json(replace(request, stream_tokens=True, client_tools=(TOOL,))))
+    telling = telling_of(stored, thinks_in_calls=True)
+    assert (telling.tokens, telling.client_tools, telling.thinks_in_calls) == (True, {"Now"}, True)

@@ -11,8 +11,9 @@ from typing import Protocol, TypeAlias
 import orjson
 
 from loci.api.retold import owed
-from loci.api.wire_events import RunTeller, Telling, wire_end
+from loci.api.wire_events import RunTeller, wire_end
 from loci.api.wire_messages import View, WireObject, wire_list
+from loci.api.wire_requests import telling_of, view_of
 from loci.store import approvals, messages, run_events, runs
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
@@ -35,6 +36,11 @@ class FollowedRun(Protocol):
     @property
     def run(self) -> Run:
         """What is stored of it."""
+        ...
+
+    @property
+    def thinks_in_calls(self) -> bool:
+        """Whether the agent's thoughts are arguments of its calls."""
         ...
 
     def follow(self, start: int = 0) -> AsyncIterator[Sequence[Event]]:
@@ -72,9 +78,9 @@ class Recording:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: deque[Numbered] = field(default_factory=lambda: deque[Numbered](maxlen=FRESH_FRAMES_MAX))
 
-    async def take_down(self, live: FollowedRun, store: Store, telling: Telling, now: Callable[[], datetime]) -> None:
+    async def take_down(self, live: FollowedRun, store: Store, now: Callable[[], datetime]) -> None:
         """Record the run to its end. Raises StoreFailure."""
-        run_id = live.run.id
+        run_id, telling = live.run.id, telling_of(live.run, thinks_in_calls=live.thinks_in_calls)
         teller = RunTeller(run_id, telling, now)
         told_before, debt = await store.read(told_and_owed, self.actor, run_id, telling.view)
         self.last_seq_id = debt.last_seq_id
@@ -134,12 +140,12 @@ def told_and_owed(tx: Transaction, actor: Actor, run_id: str, view: View) -> tup
     return {message.id for message in stored}, debt
 
 
-def settle(tx: Transaction, actor: Actor, run_id: str, view: View) -> int | None:
+def settle(tx: Transaction, actor: Actor, run_id: str) -> int | None:
     """Complete the stream of a run that nobody records, and say its last number; None while the run goes on."""
     run = runs.get(tx, actor, run_id)
     if run.completed_at is None:
         return None
-    _, debt = told_and_owed(tx, actor, run_id, view)
+    _, debt = told_and_owed(tx, actor, run_id, view_of(run))
     if debt.ended:
         return debt.last_seq_id
     new = numbered([*debt.items, *wire_end(end_of(run))], debt.last_seq_id)
@@ -150,7 +156,7 @@ def settle(tx: Transaction, actor: Actor, run_id: str, view: View) -> int | None
 def end_of(run: Run) -> RunEnded:
     """The last event of a run that has ended, from what is stored of it."""
     error = run.error or {}
-    kind, message, detail = (error.get(key) for key in ("type", "message", "detail"))
+    kind, message, detail = (error.get(key) for key in ("error_type", "message", "detail"))
     ending = Ending(
         reason=run.stop_reason or StopReason.ERROR,
         error_type=kind if isinstance(kind, str) else None,

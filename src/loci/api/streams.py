@@ -6,13 +6,12 @@ twice. When a run is resumed after a crash, its recorder first tells what was st
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from datetime import timedelta
 from math import inf
 
 from loci.api.recording import FollowedRun, Numbered, Recording, is_last, settle
 from loci.api.sse import frame
-from loci.api.wire_events import Telling
 from loci.clock import Clock
 from loci.errors import BadRequest, Gone, LociError
 from loci.store import run_events, runs
@@ -31,10 +30,9 @@ PURGE_EVERY_S_MAX = 3_600.0
 class Streams:
     """The recordings of this process, and the way to what they hold."""
 
-    def __init__(self, store: Store, clock: Clock, telling_of: Callable[[Run], Telling], *, retention_s: float) -> None:
+    def __init__(self, store: Store, clock: Clock, *, retention_s: float) -> None:
         self._store = store
         self._clock = clock
-        self._telling_of = telling_of
         self._retention_s = retention_s
         self._recordings: dict[str, Recording] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,7 +56,7 @@ class Streams:
     async def _record(self, live: FollowedRun, recording: Recording) -> None:
         run = live.run
         try:
-            await recording.take_down(live, self._store, self._telling_of(run), self._clock.now)
+            await recording.take_down(live, self._store, self._clock.now)
         except LociError:
             # The run is not hurt by that. `settle` makes up for what is missing once the store takes it.
             return
@@ -106,7 +104,7 @@ class Streams:
         """The last number of a stream that nobody records. Waits a little, and says it has none yet, when the run
         goes on: it will be resumed.
         """
-        last = await self._store.write(settle, actor, run.id, self._telling_of(run).view)
+        last = await self._store.write(settle, actor, run.id)
         if last is not None:
             return last
         await self._clock.sleep(max(POLL_S_MIN, min(poll_s, POLL_S_MAX)))

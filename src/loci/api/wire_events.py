@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
+from loci.agent.kinds import THINKING
 from loci.api.call_arguments import CallArguments
 from loci.api.wire_messages import (
     ADDED_ARGUMENTS,
     PLAIN_VIEW,
-    THOUGHTS_ARGUMENT,
     View,
     WireObject,
     wire_base,
@@ -93,7 +93,9 @@ class RunTeller:
         message = event.message
         if message.role not in {Role.ASSISTANT, Role.TOOL}:
             return []
-        asked = {call.id for call in message.tool_calls} if event.asks_approval else set[str]()
+        asked = set(event.asked)
+        if event.asks_approval and not asked:
+            asked = {call.id for call in message.tool_calls}
         if not (event.streamed and self.telling.tokens):
             return wire_messages(message, self.telling.view, asked)
         self._dates.pop(message.id, None)
@@ -148,7 +150,7 @@ class RunTeller:
         piece = call.reader.feed(delta.text)
         items: list[WireObject] = []
         for argument, words in piece.words.items():
-            if argument == THOUGHTS_ARGUMENT:
+            if argument == THINKING:
                 item = self._base(delta, "reasoning_message", part_otid(delta.message_id, delta.index))
                 item |= {"source": "non_reasoner_model", "reasoning": words, "signature": None}
             else:
@@ -176,7 +178,7 @@ class RunTeller:
         thinks = self.telling.thinks_in_calls
         if asks and delta.call_id:
             self._asked.add(delta.call_id)
-        told = {THOUGHTS_ARGUMENT} if thinks else set[str]()
+        told = {THINKING} if thinks else set[str]()
         if says:
             told.add(self.telling.view.speaking_argument)
         return _Call(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from loci.agent.kinds import HEARTBEAT, SEND_MESSAGE, THINKING
 from loci.api.call_arguments import split_arguments
 from loci.ids import part_otid
 from loci.types.json import JsonValue
@@ -17,9 +18,7 @@ from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reas
 
 WireObject: TypeAlias = dict[str, JsonValue]
 
-THOUGHTS_ARGUMENT = "thinking"
-HEARTBEAT_ARGUMENT = "request_heartbeat"
-ADDED_ARGUMENTS = frozenset({THOUGHTS_ARGUMENT, HEARTBEAT_ARGUMENT})
+ADDED_ARGUMENTS = frozenset({THINKING, HEARTBEAT})
 """What agents that think in their calls get added to each tool; no client asked for it, so none is shown it."""
 
 
@@ -28,7 +27,7 @@ class View:
     """How a client wants to see messages. `types` None shows every type."""
 
     use_assistant_message: bool = True
-    speaking_tool: str = "send_message"
+    speaking_tool: str = SEND_MESSAGE
     speaking_argument: str = "message"
     types: frozenset[str] | None = None
     compaction: bool = False
@@ -157,7 +156,7 @@ def _from_assistant(message: Message, view: View, asked: Collection[str]) -> lis
             case Reasoning():
                 shown.append(_reasoning(message, part, index))
             case ToolCall():
-                call = _without_added(part) if thinks_in_calls else part
+                call = _without_added(part) if thinks_in_calls or HEARTBEAT in part.arguments else part
                 said = _said(message, call, index, view) if view.speaks(call.name) and call.id not in asked else None
                 if said is not None:
                     shown.append(said)
@@ -207,6 +206,7 @@ def wire_call(call_id: str | None, name: str | None, arguments: str) -> WireObje
 
 
 def _without_added(call: ToolCall) -> ToolCall:
+    # An agent that thinks in its calls may have had no thought, so the other argument gives it away too.
     rest = split_arguments(call.arguments, told=(), hidden=ADDED_ARGUMENTS).rest
     return ToolCall(id=call.id, name=call.name, arguments=rest)
 
@@ -245,10 +245,12 @@ def wire_result(result: ToolResult) -> WireObject:
 
 def _from_approval(message: Message) -> WireObject:
     answers: list[JsonValue] = []
+    brought = _brought(message)
     for part in message.parts:
         if isinstance(part, ApprovalAnswer):
             answers.append(
-                {"type": "approval", "tool_call_id": part.call_id, "approve": part.approve, "reason": part.reason}
+                brought.get(part.call_id)
+                or {"type": "approval", "tool_call_id": part.call_id, "approve": part.approve, "reason": part.reason}
             )
         elif isinstance(part, ToolResult):
             answers.append(wire_result(part))
@@ -262,3 +264,21 @@ def _from_approval(message: Message) -> WireObject:
         approval_request_id=None,
         reason=None if first is None else first.reason,
     )
+
+
+def _brought(message: Message) -> dict[str, WireObject]:
+    """What the client got by running calls itself, by call."""
+    results = (message.extra or {}).get("results")
+    found: dict[str, WireObject] = {}
+    for result in results if isinstance(results, list) else ():
+        if isinstance(result, Mapping):
+            call_id = str(result.get("call_id"))
+            found[call_id] = {
+                "type": "tool",
+                "tool_return": result.get("result"),
+                "status": result.get("status"),
+                "tool_call_id": call_id,
+                "stdout": result.get("stdout") or None,
+                "stderr": result.get("stderr") or None,
+            }
+    return found

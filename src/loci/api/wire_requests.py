@@ -11,13 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest
+from loci.api.wire_events import Telling
 from loci.api.wire_messages import View
+from loci.api.wire_runs import REQUEST_CONFIG
 from loci.config import Settings
 from loci.errors import Unprocessable
 from loci.model.pictures import from_base64, from_data_url
-from loci.types.json import JsonObject, JsonValue
+from loci.types.json import EMPTY, JsonObject, JsonValue
 from loci.types.messages import Image, Part, Reasoning, Role, Text, ToolStatus, Trust
-from loci.types.runs import Limits
+from loci.types.runs import Limits, Run
 from loci.types.tools import ToolSchema
 
 NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
@@ -161,7 +163,7 @@ def run_request(body: SendIn, settings: Settings, *, tokens: bool, answers: Sequ
         background=body.background,
         stream_tokens=tokens,
         callback_url=body.callback_url,
-        metadata={"run_type": "send_message", "request_config": _config(body)},
+        metadata={"run_type": "send_message", REQUEST_CONFIG: _config(body)},
     )
 
 
@@ -268,9 +270,10 @@ def _config(body: SendIn) -> JsonObject:
     }
 
 
-def view_of(config: JsonValue) -> View:
+def view_of(run: Run) -> View:
     """The view that a stored run was asked for."""
-    stored = config if isinstance(config, dict) else {}
+    config = run.metadata.get(REQUEST_CONFIG)
+    stored = config if isinstance(config, Mapping) else EMPTY
     types = stored.get("include_return_message_types")
     return View(
         use_assistant_message=stored.get("use_assistant_message") is not False,
@@ -278,4 +281,16 @@ def view_of(config: JsonValue) -> View:
         speaking_argument=str(stored.get("assistant_message_tool_kwarg") or "message"),
         types=frozenset(str(item) for item in types) if isinstance(types, list) else None,
         compaction=stored.get("include_compaction_messages") is True,
+    )
+
+
+def telling_of(run: Run, *, thinks_in_calls: bool) -> Telling:
+    """How a run is told to whoever asked for it."""
+    tools = run.request.get("client_tools")
+    names = (tool.get("name") for tool in (tools if isinstance(tools, list) else ()) if isinstance(tool, Mapping))
+    return Telling(
+        view=view_of(run),
+        tokens=run.request.get("stream_tokens") is True,
+        thinks_in_calls=thinks_in_calls,
+        client_tools=frozenset(str(name) for name in names),
     )
