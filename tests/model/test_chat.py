@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+import pytest
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 
 from loci.clock import FakeClock, SystemClock
@@ -17,8 +18,8 @@ from loci.model.http import Connections
 from loci.testing.fake_openai import FakeOpenAI, Frames
 from loci.testing.fake_provider import Answer, Refusal, Say, Scripted, Think, served, sse
 from loci.types.agents import ModelSettings
-from loci.types.messages import Reasoning, Text, ToolCall, ToolResult
-from tests.model.contract import INFO, ModelContract, answer, ask, assistant, failure, request, results, user
+from loci.types.messages import Image, Reasoning, Role, Text, ToolCall, ToolResult
+from tests.model.contract import INFO, ModelContract, answer, ask, assistant, failure, message, request, results, user
 from tests.model.sdk import _must_suit
 
 KEY = "sk-do-not-tell-anyone"
@@ -239,6 +240,32 @@ async def test_a_refusal_that_names_no_optional_field_is_passed_on_at_once():
         assert (await failure(asked.model)).fault is ModelFault.BAD_REQUEST
 
     assert len(asked.fake.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("image input is not supported - hint: you may need to provide the mmproj", [True, False, False]),
+        ("At most 0 image(s) may be provided in one prompt.", [True, False, False]),
+        ("Error while downloading the image https://x.example/a.png", [True, False, True]),
+    ],
+)
+async def test_a_picture_does_not_make_an_agent_unusable(words: str, asked: list[bool]):
+    picture = message(Role.USER, Text("Look:"), Image(url="https://x.example/a.png"))
+    async with asking(Refusal(status=400, message=words), YES, YES) as asking_it:
+        await answer(asking_it.model, request(picture))
+        await answer(asking_it.model, request(picture))
+
+    assert ["image_url" in str(received.body) for received in asking_it.fake.received] == asked
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_sides_take_turns_where_a_template_wants_it(status: int):
+    picky = Refusal(status=status, message="Conversation roles must alternate user/assistant/user/assistant/...")
+    async with asking(picky, YES) as asked:
+        await answer(asked.model, request(user("One."), user("Two.")))
+
+    assert [each["content"] for each in asked.sent["messages"]] == ["You are kind.", "One.\nTwo."]
 
 
 async def test_a_server_that_always_refuses_is_not_asked_for_ever():

@@ -1,6 +1,8 @@
 """Our messages on the chat-completions wire."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +12,11 @@ from inline_snapshot import snapshot
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 
 from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
-from loci.model.chat_encode import NO_PICTURE, Encoder, as_object, dialect_of
+from loci.model.chat_encode import NO_PICTURE, PICTURES, TURNS, Encoder, as_object, dialect_of
 from loci.types.agents import ModelSettings
 from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
-from tests.model.contract import LOOK, assistant, message, request, results, user
+from tests.model.contract import INFO, LOOK, assistant, message, request, results, user
 from tests.model.sdk import _must_suit
 
 EXTENSIONS = {"reasoning", "reasoning_content", "reasoning_details", "extra_content", "cache_control"}
@@ -35,8 +37,10 @@ def encoder(
     return Encoder(dialect_of(info, ProviderConfig(name=kind, provider_type=kind, base_url=url)))
 
 
-def body(asked: ModelRequest, by: Encoder | None = None, *, name: str = "one") -> Any:
-    sent = json.loads((by or encoder()).body(name, asked).data)
+def body(
+    asked: ModelRequest, by: Encoder | None = None, *, name: str = "one", without: Iterable[str] = (), **info: Any
+) -> Any:
+    sent = json.loads((by or encoder()).body(replace(INFO, name=name, **info), asked, without=frozenset(without)).data)
     _must_suit(CompletionCreateParamsStreaming, without_extensions(sent))
     return sent
 
@@ -363,3 +367,34 @@ MESSAGES = st.lists(st.builds(message, st.sampled_from(Role), PARTS, PARTS), max
 @given(MESSAGES)
 def test_any_history_makes_a_request_that_the_openai_package_would_send(history: list[Message]):
     must_pair(body(request(*history, system="Be."))["messages"])
+
+
+@pytest.mark.parametrize(
+    ("info", "limit"),
+    [
+        ({"window_tokens": 100_000}, 20_000),
+        ({"window_tokens": 100_000, "output_tokens_max": 4_096}, 4_096),
+        ({"window_tokens": 8_000}, 4_000),
+    ],
+)
+def test_no_more_is_asked_for_than_the_model_can_write(info: Any, limit: int):
+    assert body(request(settings=ModelSettings(max_output_tokens=20_000)), **info)["max_tokens"] == limit
+
+
+def test_without_pictures_their_place_is_named():
+    shown = message(Role.USER, Text("Look:"), Image("image/png", "QUJD"))
+    by = encoder()
+
+    assert NO_PICTURE in body(request(shown), by, without=[PICTURES])["messages"][1]["content"]
+    assert isinstance(body(request(shown), by)["messages"][1]["content"], list)
+
+
+def test_turns_can_be_joined():
+    history = (user("One."), user("Two."), assistant(Text("Three.")), assistant(Text("Four.")), user("Five."))
+    sent = body(request(*history), without=[TURNS])["messages"]
+
+    assert [(each["role"], each["content"]) for each in sent[1:]] == [
+        ("user", "One.\nTwo."),
+        ("assistant", "Three.\nFour."),
+        ("user", "Five."),
+    ]

@@ -1,5 +1,6 @@
 """Which models there are, asked of servers that answer as the real ones do."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +12,7 @@ import pytest
 from loci.clock import FakeClock
 from loci.config import Settings
 from loci.errors import ModelFailure, ModelFault, NotFound
-from loci.model.base import Finished, ModelInfo, ModelOverride, ProviderConfig
+from loci.model.base import Finished, ModelInfo, ModelOverride, Models, ProviderConfig
 from loci.model.known import ASSUMED_WINDOW_TOKENS
 from loci.model.providers import ProviderRegistry, build_models
 from loci.testing.fake_openai import FakeOpenAI
@@ -368,6 +369,13 @@ async def test_aliases_mean_the_default_model(alias: str):
         assert (await models.model(alias)).info.handle == "openai/small"
 
 
+async def test_it_is_what_the_rest_of_the_program_calls_models():
+    async with registry() as models:
+        port: Models = models
+
+        assert port.default_model == "scripted/default"
+
+
 async def test_aliases_of_the_configuration_win_and_never_loop():
     aliases = {"letta/auto": "mine", "mine": "openai/other", "a/b": "b/a", "b/a": "a/b"}
     async with one(FakeOpenAI(models=["small", "other"]), settings={"aliases": aliases}) as models:
@@ -500,6 +508,25 @@ async def test_a_known_model_never_waits_for_its_server():
         clock.advance(3_600)
 
         assert await models.model("openai/small") is first
+
+
+async def test_a_server_that_hangs_is_waited_for_only_once():
+    clock, asked = FakeClock(), asyncio.Event()
+
+    class Hanging(FakeOpenAI):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            asked.set()
+            clock.advance(5)  # as if the client had waited that long
+            await send({"type": "http.response.start", "status": 504, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    async with one(Hanging(), "groq", clock=clock, api_key=KEY) as models:
+        await models.list_models()
+        clock.advance(120)
+        asked.clear()
+        assert (await models.model("groq/anything")).info.name == "anything"
+        assert not asked.is_set()
+        await asyncio.wait_for(asked.wait(), 5)
 
 
 async def test_a_changed_window_is_noticed():

@@ -1,11 +1,10 @@
 """Our adapter for the chat-completions wire: OpenAI itself and every server that copies it.
 
 It is the hot path of each local model, so it stays close to the bytes: see `chat_encode` and `chat_decode`. A server
-that refuses an optional field by name is asked again without it, and never again with it.
+that refuses something that can be done without is asked again without it, see `chat_concede`.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from urllib.parse import urlsplit
@@ -14,28 +13,13 @@ import httpx2
 
 from loci.errors import ModelFault
 from loci.model.base import Failed, ModelEvent, ModelInfo, ModelRequest, ProviderConfig
+from loci.model.chat_concede import concede
 from loci.model.chat_decode import Decoder
 from loci.model.chat_encode import Encoder
 from loci.model.faults import failed
 from loci.model.http import ERROR_BYTES_MAX, TROUBLES, Connections, read_limited, transport_failed
 
-OPTIONAL_FIELDS = (
-    "stream_options",
-    "parallel_tool_calls",
-    "temperature",
-    "reasoning_effort",
-    "max_tokens",
-    "tool_choice",
-    "verbosity",
-    "user",
-)
-"""What may be left out without changing what is asked. `max_tokens` is then sent under its newer name."""
-
 _DRAIN_S = 0.25
-_REFUSED = re.compile(
-    "unsupported|not support|unrecognized|unknown|unexpected|not permitted|not allowed|extra",
-    re.IGNORECASE,
-)
 
 
 class ChatModel:
@@ -66,8 +50,9 @@ class ChatModel:
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Ask it. Closing the iterator closes the connection."""
-        for _ in range(len(OPTIONAL_FIELDS) + 1):
-            sent = self._encoder.body(self._info.name, request, without=self._without)
+        without = self._without
+        while True:  # each round gives up one thing more, and there are few to give up
+            sent = self._encoder.body(self._info, request, without=without)
             refused: Failed | None = None
             try:
                 opened = self._connections.open(self._url, sent.data, self._headers, timeout_s=self._timeout_s)
@@ -82,11 +67,13 @@ class ChatModel:
                 refused = transport_failed(error, self._provider.api_key)
             if refused is None:
                 return
-            field = refused_field(refused)
-            if field is None or field in self._without:
+            conceded = concede(refused, sent)
+            if conceded is None or conceded.what in without:
                 yield refused
                 return
-            self._without |= {field}
+            without |= {conceded.what}
+            if conceded.lasting:
+                self._without |= {conceded.what}
 
     async def _answer(self, response: httpx2.Response, call_ids: frozenset[str]) -> AsyncGenerator[ModelEvent]:
         clock = self._connections.clock
@@ -137,10 +124,3 @@ def headers_of(provider: ProviderConfig) -> dict[str, str]:
         if (urlsplit(provider.base_url or "").hostname or "").endswith(".azure.com"):
             headers["api-key"] = provider.api_key.strip()
     return headers
-
-
-def refused_field(event: Failed) -> str | None:
-    """The optional field that a server says it does not take."""
-    if event.fault is not ModelFault.BAD_REQUEST or not _REFUSED.search(event.detail):
-        return None
-    return next((name for name in OPTIONAL_FIELDS if re.search(rf"\b{name}\b", event.detail)), None)

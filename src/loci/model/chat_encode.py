@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, assert_never
 
 import orjson
@@ -32,6 +32,8 @@ from loci.types.tools import ToolSchema
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Where servers put thoughts, and where they want them back. A `Reasoning` part keeps the name as its id."""
+PICTURES, TURNS = "pictures", "turns"
+"""What can be left out beside fields: all pictures; the borders between messages of the same side."""
 KEPT_BYTES = 64_000_000
 NO_PICTURE = "[A picture, which this model cannot see.]"
 
@@ -57,6 +59,8 @@ class Dialect:
     """Mistral wants call ids of exactly nine letters and digits."""
     marks_cache: bool
     """Anthropic models behind OpenRouter cache only what is marked."""
+    joins_turns: bool = False
+    """Some chat templates refuse two messages of the same side in a row."""
 
 
 def dialect_of(info: ModelInfo, provider: ProviderConfig) -> Dialect:
@@ -81,9 +85,10 @@ class _Spelt(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A request on the wire, and the ids of all calls in it, which a new call must not have again."""
+    """A request on the wire, the fields beside its messages, and all call ids in it, which no new call may have."""
 
     data: bytes
+    fields: frozenset[str]
     call_ids: frozenset[str]
 
 
@@ -93,9 +98,12 @@ class Encoder:
     def __init__(self, dialect: Dialect, *, kept_bytes: int = KEPT_BYTES) -> None:
         self.dialect = dialect
         self._kept: Kept[_Spelt] = Kept(kept_bytes)
+        self._variants: dict[Dialect, Encoder] = {}
 
-    def body(self, name: str, request: ModelRequest, *, without: frozenset[str] = frozenset()) -> Encoded:
-        """The body of the request to model `name`. `without`: fields that this server has refused before."""
+    def body(self, info: ModelInfo, request: ModelRequest, *, without: frozenset[str] = frozenset()) -> Encoded:
+        """The body of the request to a model. `without`: what this server has refused before, see `concede`."""
+        if (variant := self._variant(without)) is not self:
+            return variant.body(info, request, without=without)
         call_ids: set[str] = set()
         messages = self._messages(request, call_ids)
         tail = b"]}"
@@ -103,21 +111,28 @@ class Encoder:
             strict = request.settings.strict
             tools = [_tool(tool, strict=strict) for tool in _offered(request, self.dialect)]
             tail = b'],"tools":' + dump(tools) + b"}"
-        head = dump(self._fields(name, request, without))[:-1] + b',"messages":['
+        fields = self._fields(info, request, without)
+        head = dump(fields)[:-1] + b',"messages":['
         # Joined once: each further copy of a long history costs as much as spelling it.
         messages[:1] = [head + messages[0]] if messages else [head]
         messages[-1] += tail
-        return Encoded(b",".join(messages), frozenset(call_ids))
+        return Encoded(b",".join(messages), frozenset(fields), frozenset(call_ids))
 
-    def _fields(self, name: str, request: ModelRequest, without: frozenset[str]) -> JsonObject:
-        settings, dialect = request.settings, self.dialect
+    def _variant(self, without: frozenset[str]) -> "Encoder":
+        blind, joins = PICTURES in without, TURNS in without or self.dialect.joins_turns
+        dialect = replace(self.dialect, takes_images=self.dialect.takes_images and not blind, joins_turns=joins)
+        return self if dialect == self.dialect else self._variants.setdefault(dialect, Encoder(dialect))
+
+    def _fields(self, info: ModelInfo, request: ModelRequest, without: frozenset[str]) -> JsonObject:
+        settings, dialect, name = request.settings, self.dialect, info.name
         reasoner = dialect.is_openai and bool(_REASONERS.match(name))
         fields: dict[str, JsonValue] = {"model": name, "stream": True}
         if dialect.provider_type != "mistral":  # it reports usage unasked and refuses the field
             fields["stream_options"] = {"include_usage": True}
         if settings.max_output_tokens is not None:
             longer = dialect.is_openai or "max_tokens" in without
-            fields["max_completion_tokens" if longer else "max_tokens"] = settings.max_output_tokens
+            most = min(info.output_tokens_max or info.window_tokens, max(info.window_tokens // 2, 1))
+            fields["max_completion_tokens" if longer else "max_tokens"] = min(settings.max_output_tokens, most)
         if settings.temperature is not None and not reasoner:
             fields["temperature"] = settings.temperature
         if settings.reasoning_effort is not None or settings.reasoning_tokens_max is not None:
@@ -138,7 +153,7 @@ class Encoder:
 
     def _messages(self, request: ModelRequest, call_ids: set[str]) -> list[bytes]:
         system = self._system(request.system)
-        spelt = self._paired(request.messages, call_ids)
+        spelt = None if self.dialect.joins_turns else self._paired(request.messages, call_ids)
         if spelt is None:
             call_ids.update(call.id for message in request.messages for call in message.tool_calls)
             spelt = [dump(each) for each in self._mended(request.messages)]
@@ -221,7 +236,8 @@ class Encoder:
                 case UserTurn(results=results, said=said):
                     for result in results:
                         yield self._result(result)
-                    for parts in said:
+                    together = [tuple(part for parts in said for part in parts)] if self.dialect.joins_turns else said
+                    for parts in together:
                         yield from self._user(parts)
 
     def _user(self, parts: Sequence[Part]) -> Iterator[JsonObject]:

@@ -72,12 +72,12 @@ class Place:
             self._was_slow = self.error is not None and self.clock.monotonic_s() - began_s > SLOW_S
             self.asked_at_s = self.clock.monotonic_s()
 
-    async def ask_now(self) -> None:
+    async def ask_now(self, *, fresh_s: float = FRESH_S) -> None:
         """Have a fresh listing, unless the place was too slow to answer the last time: then it is asked behind."""
         if self._was_slow:
             self.ask_behind()
         else:
-            await self.ask()
+            await self.ask(fresh_s=fresh_s)
 
     def ask_behind(self) -> None:
         """Fetch a new listing in the background if the one at hand is old."""

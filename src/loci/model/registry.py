@@ -117,7 +117,7 @@ class ProviderRegistry:
 
     async def _asked_for(self, place: Place, name: str, handle: str) -> Found:
         """A model that no listing has named yet."""
-        await place.ask(fresh_s=_JUST_NOW_S)
+        await place.ask_now(fresh_s=_JUST_NOW_S)
         found = place.look_up(name)
         if found is not None and found.kind == "chat":
             return found
@@ -179,7 +179,7 @@ class ProviderRegistry:
             raise self._not_found(handle, resolved, embedding=True)
         found = place.look_up(name)
         if found is None:
-            await place.ask(fresh_s=_JUST_NOW_S)
+            await place.ask_now(fresh_s=_JUST_NOW_S)
             found = place.look_up(name)
         if found is None and place.error and not place.config.configured:
             raise NotFound(f"There is no embedding model '{handle}': nothing answers at {place.config.base_url}.")
