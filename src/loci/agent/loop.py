@@ -259,9 +259,7 @@ def _tell_answer(turn: Turn, work: Work, *, asked: Sequence[str]) -> None:
     if work.assistant is not None and not work.stored:
         turn.window.add([work.assistant])
         turn.emit(
-            MessageStored(
-                message=work.assistant, streamed=work.streamed, asks_approval=bool(asked), asked=tuple(asked)
-            )
+            MessageStored(message=work.assistant, streamed=work.streamed, asks_approval=bool(asked), asked=tuple(asked))
         )
 
 

@@ -19,6 +19,9 @@ Params: TypeAlias = Mapping[str, SqlValue]
 Row: TypeAlias = dict[str, SqlValue]
 Dialect: TypeAlias = Literal["sqlite", "postgres"]
 
+MEMORY = ":memory:"
+"""Stands for a database that is gone with the process."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

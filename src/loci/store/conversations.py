@@ -6,7 +6,7 @@ from datetime import datetime
 
 from loci.errors import BadRequest, Busy, NotFound
 from loci.ids import same_uuid
-from loci.store.base import Row, SqlValue, Transaction
+from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import page_clause
 from loci.store.rows import (
     bit,
@@ -55,6 +55,7 @@ where id = :id and organization_id = :organization_id"""
 SET_COMPILED = (
     "update conversations set compiled_version = :version where id = :id and organization_id = :organization_id"
 )
+SET_PREFIX = "update conversations set prefix = :prefix where id = :id and organization_id = :organization_id"
 SET_WARNED = "update conversations set warned = 1 where id = :id and organization_id = :organization_id"
 CLAIM = """
 update conversations set busy_run_id = :run_id, context_version = context_version + 1, updated_at = :now
@@ -207,6 +208,12 @@ def set_window(  # noqa: PLR0913  one row
 def set_compiled(tx: Transaction, actor: Actor, conversation_id: str, version: int) -> None:
     """Note which `memory_version` the stored system prompt was compiled from."""
     tx.run(SET_COMPILED, {"id": conversation_id, "organization_id": actor.organization_id, "version": version})
+
+
+def set_prefix(tx: Transaction, actor: Actor, conversation_id: str, prefix: Sequence[str]) -> None:
+    """Choose what the window begins with; what follows stays."""
+    params: Params = {"id": conversation_id, "organization_id": actor.organization_id, "prefix": dump(tuple(prefix))}
+    tx.run(SET_PREFIX, params)
 
 
 def set_warned(tx: Transaction, actor: Actor, conversation_id: str) -> None:

@@ -19,14 +19,13 @@ from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar, cast
 import apsw
 
 from loci.errors import Conflict, LociError, StoreFailure
-from loci.store.base import NO_PARAMS, Dialect, Params, Row, SqlValue, Transaction
+from loci.store.base import MEMORY, NO_PARAMS, Dialect, Params, Row, SqlValue, Transaction
 from loci.store.schema import migrate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Outcome = tuple["asyncio.Future[object]", object, BaseException | None, list[Callable[[], None]]]
 
-MEMORY = ":memory:"
 _BATCH_MAX = 256
 _READERS = 3
 _STATEMENTS_CACHED = 400

@@ -34,7 +34,7 @@ class Allowed:
 
     names: frozenset[str]
     forced: str | None = None
-    args: Mapping[str, JsonObject] = field(default_factory=lambda: dict[str, JsonObject]())
+    args: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
 
 def allowed(rules: Sequence[ToolRule], names: Iterable[str], past: Sequence[PastCall]) -> Allowed:

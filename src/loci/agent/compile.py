@@ -1,0 +1,121 @@
+"""Compiling the system prompt: instructions, core memory, rules and a few numbers, always in the same layout. Pure.
+
+The order is stable, slow, volatile, and equal inputs give equal bytes, so that a provider's prompt cache holds until
+memory changes. The layout is the one that Letta V1 agents know.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from loci.types.agents import Agent
+from loci.types.json import JsonObject
+from loci.types.memory import Block
+
+CORE_MEMORY = "{CORE_MEMORY}"
+"""Where memory goes in a system text that has this placeholder; at the end in one that has not."""
+
+_LINE_NOTE = "# NOTE: line numbers below are only a view. Never write them into memory."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptMetadata:
+    """The numbers at the end of the prompt, as they stood when it was compiled."""
+
+    compiled_at: datetime
+    recall_count: int
+    archival_count: int = 0
+    tags: tuple[str, ...] = ()
+    conversation_label: str = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledPrompt:
+    """The prompt and the parts that it is made of: joined, they are the text byte for byte."""
+
+    text: str
+    parts: tuple[tuple[str, str], ...]
+
+
+def compile_system(  # noqa: PLR0913  the parts of a prompt
+    agent: Agent,
+    blocks: Sequence[Block],
+    *,
+    rules_text: str,
+    metadata: PromptMetadata,
+    line_numbers: bool = False,
+    skills: Sequence[JsonObject] = (),
+) -> CompiledPrompt:
+    """The system prompt of an agent."""
+    memory: list[tuple[str, str]] = []
+    if blocks:
+        memory.append(("core_memory", _core_memory(blocks, line_numbers=line_numbers) + "\n\n"))
+    if rules_text:
+        memory.append(("tool_usage_rules", f"<tool_usage_rules>\n{rules_text}\n</tool_usage_rules>\n\n"))
+    if skills:
+        memory.append(("skills", _skills(skills) + "\n\n"))
+    memory.append(("external_memory_summary", _metadata(agent, metadata)))
+    before, found, behind = agent.system.partition(CORE_MEMORY)
+    if found:
+        parts = [("system", before), *memory, ("system", behind)]
+    else:
+        parts = [("system", agent.system.rstrip() + "\n\n" if agent.system.strip() else ""), *memory]
+    kept = tuple((name, text) for name, text in parts if text)
+    return CompiledPrompt(text="".join(text for _, text in kept), parts=kept)
+
+
+def _core_memory(blocks: Sequence[Block], *, line_numbers: bool) -> str:
+    body = "\n\n".join(_block(block, line_numbers=line_numbers) for block in blocks)
+    return (
+        "<memory_blocks>\nThe following memory blocks are currently engaged in your core memory unit:\n\n"
+        f"{body}\n\n</memory_blocks>"
+    )
+
+
+def _block(block: Block, *, line_numbers: bool) -> str:
+    facts = ["- read_only=true"] if block.read_only else []
+    facts += [f"- chars_current={len(block.value)}", f"- chars_limit={block.limit_chars}"]
+    value = block.value
+    if line_numbers:
+        numbered = "\n".join(f"{number}→ {line}" for number, line in enumerate(value.split("\n"), 1))
+        value = f"{_LINE_NOTE}\n{numbered}"
+    return (
+        f"<{block.label}>\n<description>\n{block.description or ''}\n</description>\n"
+        f"<metadata>\n{chr(10).join(facts)}\n</metadata>\n<value>\n{value}\n</value>\n</{block.label}>"
+    )
+
+
+def _skills(skills: Sequence[JsonObject]) -> str:
+    lines = [
+        f"- {skill.get('name', '')}: {skill.get('description', '')} ({skill.get('location', '')})"
+        for skill in skills
+        if isinstance(skill, Mapping)  # pyright: ignore[reportUnnecessaryIsInstance]  client data
+    ]
+    return "<available_skills>\n" + "\n".join(lines) + "\n</available_skills>"
+
+
+def _metadata(agent: Agent, metadata: PromptMetadata) -> str:
+    lines = [
+        f"- AGENT_ID: {agent.id}",
+        f"- CONVERSATION_ID: {metadata.conversation_label}",
+        f"- System prompt last recompiled: {time_text(metadata.compiled_at, agent.timezone)}",
+        f"- {metadata.recall_count} previous messages between you and the user are stored in recall memory",
+    ]
+    if metadata.archival_count:
+        lines.append(
+            f"- {metadata.archival_count} total memories you created are stored in archival memory "
+            "(use tools to access them)"
+        )
+    if metadata.tags:
+        lines.append(f"- Available archival memory tags: {', '.join(metadata.tags)}")
+    return "<memory_metadata>\n" + "\n".join(lines) + "\n</memory_metadata>"
+
+
+def time_text(moment: datetime, timezone: str) -> str:
+    """A time as agents are told it, in their own zone; an unknown zone means UTC."""
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = UTC
+    return moment.astimezone(zone).strftime("%Y-%m-%d %I:%M:%S %p %Z%z")
