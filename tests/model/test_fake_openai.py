@@ -115,3 +115,14 @@ async def test_it_obeys_the_directives_of_its_user():
     assert second.usage is not None
     assert second.usage.prompt_tokens == 7
     assert plain.choices[0].message.content == "Hello from the fake model."
+
+
+async def test_each_call_has_an_id_of_its_own_and_little_is_kept():
+    messages: list[Any] = [{"role": "user", "content": "@call look {}\n@call look {}"}]
+    async with client(obey=True) as (asking, fake):
+        fake.kept = 2
+        answers = [await asking.chat.completions.create(model="m", messages=messages) for _ in range(5)]
+
+    ids = [call.id for answer in answers for call in answer.choices[0].message.tool_calls or []]
+    assert len(set(ids)) == 10
+    assert len(fake.received) <= 3

@@ -82,6 +82,9 @@ class FakeOpenAI(FakeProvider):
         self.api_key = api_key
         self.reasoning_field = "reasoning_content"
         self.dimensions = 8
+        self._answered = 0
+        self.kept: int | None = None
+        """How many requests `received` and `paths` hold at most; a benchmark keeps few."""
         self.paths: list[str] = []
         """Every request as `METHOD /path`, in order."""
 
@@ -91,6 +94,8 @@ class FakeOpenAI(FakeProvider):
         request = await _read(scope, receive)
         path = request.path.rstrip("/")
         self.paths.append(f"{scope['method']} {path}")
+        if self.kept is not None:
+            del self.paths[: -self.kept], self.received[: -self.kept]
         if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
             await self._answer(Refusal(status=401, message="Incorrect API key provided: sk-abc***xyz."), send)
         elif path in self.routes:
@@ -98,6 +103,7 @@ class FakeOpenAI(FakeProvider):
             await self._answer(route(request.body) if callable(route) else route, send)
         elif path.endswith("/chat/completions"):
             self.received.append(request)
+            self._answered += 1
             scripted = self._next(request)
             if isinstance(scripted, Refusal):
                 await self._answer(scripted, send)
@@ -135,7 +141,7 @@ class FakeOpenAI(FakeProvider):
         return {"error": {"message": refusal.message, "type": kind, "code": refusal.kind, "param": None}}
 
     def _next(self, request: Received) -> Scripted:
-        if self.obey and (obeyed := _obeyed(request.body)) is not None:
+        if self.obey and (obeyed := _obeyed(request.body, self._answered)) is not None:
             return obeyed
         return self.script.pop(0) if self.script else self.default
 
@@ -163,8 +169,12 @@ class FakeOpenAI(FakeProvider):
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
     def _head(self, request: Received, kind: str) -> JsonObject:
-        number = len(self.received)
-        return {"id": f"chatcmpl-{number}", "object": kind, "created": _CREATED, "model": request.body.get("model")}
+        return {
+            "id": f"chatcmpl-{self._answered}",
+            "object": kind,
+            "created": _CREATED,
+            "model": request.body.get("model"),
+        }
 
     def _deltas(self, answer: Answer) -> Iterator[JsonObject]:
         yield {"role": "assistant", "content": ""}
@@ -234,7 +244,7 @@ def _vector(text: str, dimensions: int) -> list[float]:
     return vector
 
 
-def _obeyed(body: JsonObject) -> Scripted | None:
+def _obeyed(body: JsonObject, answered: int) -> Scripted | None:
     """The step of the script in the newest user message that is due; None when there is no script."""
     messages = [
         message for message in cast("Sequence[JsonValue]", body.get("messages") or []) if isinstance(message, dict)
@@ -246,11 +256,13 @@ def _obeyed(body: JsonObject) -> Scripted | None:
         )
         if steps:
             number = sum(message.get("role") == "assistant" for message in messages[position + 1 :])
-            return _spelt(steps[number], number) if number < len(steps) else Answer(parts=[Say("The script is done.")])
+            return (
+                _spelt(steps[number], answered) if number < len(steps) else Answer(parts=[Say("The script is done.")])
+            )
     return None
 
 
-def _spelt(step: Sequence[object], number: int) -> Scripted:
+def _spelt(step: Sequence[object], answered: int) -> Scripted:
     parts: list[Spoken] = []
     stop: Stop | None = None
     prompt_tokens, completion_tokens = 100, 20
@@ -261,7 +273,7 @@ def _spelt(step: Sequence[object], number: int) -> Scripted:
             case ThinkAction(text):
                 parts.append(Think(text))
             case Call(name, arguments):
-                parts.append(CallTool(f"call_{number:04}{len(parts):04}{name[:16]}", name, arguments))
+                parts.append(CallTool(f"call_{answered:08}_{len(parts)}", name, arguments))
             case Fail(ModelFault.CONNECTION):
                 return Answer(parts=parts, breaks="cut", breaks_after=max(len(parts), 1))
             case Fail(ModelFault.BAD_REPLY):
@@ -315,6 +327,7 @@ def main() -> None:
     default = Answer(parts=[Say(words)], piece_chars=5 if choice.tokens else len(words) or 1)
     known: JsonObject = {"id": choice.model, "context_length": 128_000}
     app = FakeOpenAI(models=[known], default=default, obey=True)
+    app.kept = 10
     uvicorn.run(app, host="127.0.0.1", port=choice.port, log_level="warning", access_log=False)
 
 
