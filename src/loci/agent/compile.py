@@ -38,7 +38,7 @@ class CompiledPrompt:
     parts: tuple[tuple[str, str], ...]
 
 
-def compile_system(  # noqa: PLR0913  the parts of a prompt
+def compile_system(
     agent: Agent,
     blocks: Sequence[Block],
     *,

@@ -120,7 +120,7 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
         counted_bytes=window.messages_bytes,
     )
     if conversation.compiled_version != bundle.stamp[0]:
-        window.system = recompile(tx, actor, bundle.agent, bundle.blocks, conversation, now)
+        window.system = recompile(tx, actor, bundle.agent, bundle.blocks, conversation, now=now)
     return turn
 
 

@@ -20,7 +20,7 @@ from loci.types.memory import Block
 from loci.types.messages import Kind, Message, Role, Text, Trust
 
 
-def recompile(  # noqa: PLR0913  an agent and what hangs on it
+def recompile(
     tx: Transaction, actor: Actor, agent: Agent, blocks: Sequence[Block], conversation: Conversation, *, now: datetime
 ) -> Message:
     """Compile the prompt of one conversation and store it; the message that holds it."""
@@ -37,7 +37,7 @@ def recompile(  # noqa: PLR0913  an agent and what hangs on it
     return message
 
 
-def compile_now(  # noqa: PLR0913  an agent and what hangs on it
+def compile_now(
     tx: Transaction, actor: Actor, agent: Agent, blocks: Sequence[Block], conversation: Conversation, *, now: datetime
 ) -> CompiledPrompt:
     """The prompt as it would be compiled at this moment."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from loci.agent import context, saving
 from loci.agent.compile import time_text
-from loci.agent.prompts import SUMMARY_PROMPTS, pressure_warning
+from loci.agent.prompts import pressure_warning, summary_prompt
 from loci.agent.turn import Kit, Turn
 from loci.ids import new_id
 from loci.memory import compaction
@@ -161,7 +161,7 @@ async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, s
     settings = turn.bundle.agent.compaction_settings
     handle = settings.model or turn.handle
     own = settings.mode.startswith("self_compact")
-    prompt = settings.prompt or SUMMARY_PROMPTS[settings.mode]
+    prompt = settings.prompt or summary_prompt(settings.mode)
     model = await kit.models.model(turn.handle if own else handle)
     room = int(model.info.window_tokens * SUMMARY_SHARE * turn.ratio(kit).bytes_per_token)
     clip_chars = min(settings.clip_chars or room, room)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loci.agent.compile import time_text
 from loci.agent.deciding import decide
 from loci.agent.opening import load_bundle, tool_message
 from loci.agent.prompts import alert_text
@@ -200,7 +201,7 @@ def alert(turn: Turn, words: str, now: datetime) -> Message:
         role=Role.USER,
         kind=Kind.ALERT,
         trust=Trust.SYSTEM,
-        parts=(Text(alert_text(words, now)),),
+        parts=(Text(alert_text(words, time_text(now, turn.bundle.agent.timezone))),),
         created_at=now,
         agent_id=turn.run.agent_id,
         conversation_id=turn.conversation.id,
@@ -216,5 +217,5 @@ def refresh(tx: Transaction, kit: Kit, turn: Turn, now: datetime) -> None:
     stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
     turn.bundle = load_bundle(tx, kit.caches, turn.actor, turn.run.agent_id, stamp)
     agent, blocks = turn.bundle.agent, turn.bundle.blocks
-    turn.window.system = recompile(tx, turn.actor, agent, blocks, conversations.from_row(head), now)
+    turn.window.system = recompile(tx, turn.actor, agent, blocks, conversations.from_row(head), now=now)
     turn.known_version, turn.stale = stamp[0], False
