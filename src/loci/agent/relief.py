@@ -16,6 +16,7 @@ from loci.agent.turn import Kit, Turn
 from loci.ids import new_id
 from loci.memory import compaction
 from loci.memory.compaction import CompactionPlan
+from loci.memory.repair import MADE_UP
 from loci.model.base import Finished, ModelRequest
 from loci.model.tokens import estimate, message_bytes
 from loci.store import conversations, messages
@@ -48,7 +49,7 @@ async def relieve(turn: Turn, kit: Kit) -> None:
             await _warn(turn, kit, tokens)
         case "flush":
             await flush(turn, kit, "context_window_pressure")
-        case "none":
+        case _:
             pass
 
 
@@ -92,7 +93,6 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
         window_tokens=turn.window_tokens,
         fixed_tokens=cost.system + cost.tools,
         settings=turn.bundle.agent.compaction_settings,
-        reason=trigger,
     )
     clipped = _clip(turn, plan)
     if not plan.evicted:
@@ -123,7 +123,7 @@ async def _settled(turn: Turn, kit: Kit, trigger: str) -> Relief:
 
 def _clip(turn: Turn, plan: CompactionPlan) -> bool:
     """Cut tool results that would not fit even alone, in the view only; recall keeps them whole."""
-    limits = {call_id: chars_max for _, call_id, chars_max in plan.clips}
+    limits = {clip.call_id: clip.chars_max for clip in plan.clips}
     if limits:
         _replace_window(turn, [_clipped(message, limits) for message in turn.window.messages], stored=False)
     return bool(limits)
@@ -181,8 +181,8 @@ async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, s
 
     words = await turn.stop.guard(ask(), seconds_left=turn.limits.duration_s_max)
     if words:
-        limit = settings.clip_chars or len(words)
-        return words[:limit], model.info.handle
+        limit_chars = int(plan.summary_tokens_max * turn.ratio(kit).bytes_per_token)
+        return words[:limit_chars], model.info.handle
     log.warning("the model %s gave no summary for %s", model.info.handle, turn.conversation.id)
     return _plain_note(plan), "loci"
 
@@ -232,15 +232,27 @@ def _summary_message(turn: Turn, plan: CompactionPlan, words: str, written_by: s
 def _save(tx: Transaction, kit: Kit, turn: Turn, plan: CompactionPlan, summary: Message) -> None:
     """The summary, the new window, and a freshly compiled prompt (its counts have changed) in one transaction."""
     own = turn.conversation.id
-    inherited = [message.id for message in _kept(turn, plan) if message.conversation_id != own]
-    last = next((message.id for message in reversed(plan.evicted) if message.conversation_id == own), None)
+    stored = [message.id for message in plan.evicted if message.conversation_id == own and not _made_up(message)]
+    last = stored[-1] if stored else None
+    newer = _ids_after(turn.window.messages, last)
+    stays = [message.id for message in _kept(turn, plan) if message.id not in newer]
     messages.insert(tx, turn.actor, [summary])
     conversations.set_window(
         tx,
         turn.actor,
         own,
-        prefix=[turn.window.system.id, summary.id, *inherited],
+        prefix=[turn.window.system.id, summary.id, *stays],
         after_message_id=last,
         now=summary.created_at,
     )
     saving.refresh(tx, kit, turn, summary.created_at)
+
+
+def _made_up(message: Message) -> bool:
+    return bool(message.extra and message.extra.get(MADE_UP))
+
+
+def _ids_after(window: Sequence[Message], message_id: str | None) -> set[str]:
+    """The ids of what stands behind a message: these stay in the window by their order, all others by name."""
+    ids = [message.id for message in window]
+    return set(ids[ids.index(message_id) + 1 :]) if message_id in ids else set()
