@@ -1,0 +1,109 @@
+"""Request bodies: bounded in size and depth, strict JSON, and free of what a database cannot hold."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from loci.api.auth import refuse
+
+DEPTH_MAX = 100
+"""Levels of nesting in a JSON body."""
+
+
+class JsonRequest(Request):
+    """A request whose JSON is read strictly: RFC 8259, no NaN, no lone surrogates, no NUL, bounded depth."""
+
+    async def json(self) -> Any:  # noqa: ANN401  the base class says so
+        """The body as JSON. Raises RequestValidationError."""
+        raw = await self.body()
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise invalid_body(f"The body is not valid JSON: {error}") from error
+        if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _depth_over(value, DEPTH_MAX):
+            raise invalid_body(f"The body is nested more than {DEPTH_MAX} levels deep.")
+        if b"\\u0000" in raw and _has_nul(value):
+            raise invalid_body("The body has a NUL character (\\u0000), which cannot be stored.")
+        return value
+
+
+def invalid_body(message: str) -> RequestValidationError:
+    """A body that cannot be read, in the shape of all other validation errors."""
+    return RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": message, "input": None}])
+
+
+class JsonRoute(APIRoute):
+    """A route that reads its body with `JsonRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, given our kind of request."""
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await inner(JsonRequest(request.scope, request.receive))
+
+        return handle
+
+
+def new_router(tag: str) -> APIRouter:
+    """A router for routes under /v1. Paths are written without a slash at the end (see `server.Slashes`)."""
+    return APIRouter(prefix="/v1", tags=[tag], route_class=JsonRoute)
+
+
+def _depth_over(value: object, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels + 1):
+        below: list[object] = []
+        for item in layer:
+            if isinstance(item, dict):
+                below.extend(item.values())  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]  any JSON
+            elif isinstance(item, list):
+                below.extend(item)  # pyright: ignore[reportUnknownArgumentType]  any JSON
+        if not below:
+            return False
+        layer = below
+    return True
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_has_nul(item) for pair in value.items() for item in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]  any JSON
+    return isinstance(value, list) and any(map(_has_nul, value))  # pyright: ignore[reportUnknownArgumentType]  any JSON
+
+
+class BodyLimit:
+    """Middleware: a body may have at most so many bytes, whether it says its length or not."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what comes."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if declared.isdigit() and int(declared) > self._limit_bytes:
+            await refuse(send, 413, f"The body is larger than {self._limit_bytes} bytes, the most this server takes.")
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit_bytes:
+                raise invalid_body(f"The body is larger than {self._limit_bytes} bytes.")
+            return message
+
+        await self._app(scope, counted, send)

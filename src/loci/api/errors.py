@@ -1,0 +1,78 @@
+"""Errors as HTTP, at one place. Two shapes of body, as in the Letta V1 API: `detail`, always a text, and `error`.
+
+Whatever is wrong with a request gets a 4xx that says what and how to mend it. Only faults of our own are a 500, and
+what they were stands in the log.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from loci.errors import Busy, LociError, ModelFailure
+
+log = logging.getLogger(__name__)
+
+EXAMPLE_UUID = "123e4567-e89b-42d3-8456-426614174000"
+_SHOWN_MAX_CHARS = 200
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer all its errors this way."""
+    app.add_exception_handler(LociError, _loci)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+
+
+def error_answer(status: int, body: dict[str, Any]) -> Response:
+    """An error as a response."""
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+async def _loci(_request: Request, error: Exception) -> Response:
+    problem = cast("LociError", error)
+    if isinstance(problem, ModelFailure):
+        fault = {"type": problem.fault.value, "message": problem.message, "detail": problem.detail}
+        return error_answer(problem.http_status, {"error": fault})
+    body: dict[str, Any] = {"detail": str(problem)}
+    if isinstance(problem, Busy) and problem.run_id:
+        body["run_id"] = problem.run_id
+    if problem.status >= 500:  # noqa: PLR2004  the server's own trouble
+        log.error("%s", problem, exc_info=problem)
+    return error_answer(problem.status, body)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    problems = cast("RequestValidationError", error).errors()
+    body: dict[str, Any] = {"trace_id": "", "detail": "; ".join(map(_sentence, problems))}
+    path_names = [str(problem["loc"][-1]) for problem in problems if problem["loc"][:1] == ("path",)]
+    if path_names:
+        kind = path_names[0].removesuffix("_id")
+        body["examples"] = [f"{kind}-{EXAMPLE_UUID}"]
+    return error_answer(422, body)
+
+
+def _sentence(problem: dict[str, Any]) -> str:
+    where = ".".join(str(item) for item in cast("Sequence[str | int]", problem["loc"]))
+    given = problem.get("input")
+    shown = f" (got {str(given)[:_SHOWN_MAX_CHARS]!r})" if isinstance(given, str | int | float) else ""
+    return f"{where}: {problem['msg']}{shown}"
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    problem = cast("HTTPException", error)
+    answer = error_answer(problem.status_code, {"detail": str(problem.detail)})
+    for name, value in (problem.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_answer(500, {"detail": "An unknown error occurred"})

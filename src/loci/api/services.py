@@ -1,0 +1,52 @@
+"""What a request handler works with, and who is asking. Built once by the composition root."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from loci.agent.runs import Runs
+from loci.agent.turn import Kit
+from loci.api.streams import Streams
+from loci.clock import Clock
+from loci.config import Settings
+from loci.memory.archive import ArchiveSearch
+from loci.memory.recall import Recall
+from loci.model.base import Models
+from loci.net import Door
+from loci.store.base import Store
+from loci.tools.base import BuiltinTool, ToolRunner
+from loci.types import actor as actors
+from loci.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """Everything a server consists of."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    models: Models
+    kit: Kit
+    runs: Runs
+    streams: Streams
+    recall: Recall
+    archive: ArchiveSearch
+    builtins: Mapping[str, BuiltinTool]
+    runner: ToolRunner
+    door: Door
+    vault: Vault
+
+
+async def _core(request: Request) -> Core:
+    return cast("Core", request.app.state.core)
+
+
+async def _actor(request: Request) -> actors.Actor:
+    return cast("actors.Actor", request.state.actor)
+
+
+Services = Annotated[Core, Depends(_core)]
+Actor = Annotated[actors.Actor, Depends(_actor)]

@@ -1,0 +1,172 @@
+"""The composition root: the only file that names concrete drivers and puts a server together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from loci.agent.runs import Runs
+from loci.agent.turn import Kit
+from loci.api.callbacks import Callbacks
+from loci.api.server import create_app
+from loci.api.services import Core
+from loci.api.streams import Streams
+from loci.clock import Clock, SystemClock
+from loci.config import Settings
+from loci.errors import BadRequest
+from loci.memory.archive import ArchiveSearch
+from loci.memory.recall import Recall
+from loci.model.base import Models
+from loci.model.providers import build_models
+from loci.net import Door
+from loci.store.base import MEMORY, Store
+from loci.store.sqlite import SQLiteStore
+from loci.tools.absent import NoSandbox
+from loci.tools.base import BuiltinTool
+from loci.tools.builtin.memory import memory_builtins
+from loci.tools.core import CORE_BUILTINS
+from loci.tools.registry import ensure_builtins
+from loci.types.actor import Actor
+from loci.types.memory import ActorKind, Author
+from loci.types.runs import Limits
+from loci.vault import Vault
+
+log = logging.getLogger(__name__)
+
+SYSTEM = Author(kind=ActorKind.SYSTEM, id="loci")
+_SQLITE = "sqlite://"
+
+
+@dataclass(slots=True)
+class Doubles:
+    """Stand-ins for outside things, for tests and embedding. None means the real one."""
+
+    models: Models | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    store: Store | None = None
+
+
+def build(settings: Settings, doubles: Doubles | None = None) -> FastAPI:
+    """The whole server as an ASGI application; its lifespan opens and closes what stands behind it."""
+    chosen = doubles or Doubles()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings, chosen) as core:
+            app.state.core = core
+            yield
+
+    return create_app(settings, lifespan)
+
+
+def open_store(settings: Settings) -> Store:
+    """The database that the settings name. Raises BadRequest for an address of an unknown kind."""
+    url = settings.database_url
+    if not url.startswith(_SQLITE):
+        raise BadRequest(
+            f"The database address '{url.partition(':')[0]}:…' is not known.",
+            hint="Use sqlite:///path/to/loci.db, or leave LOCI_DATABASE_URL unset.",
+        )
+    place = url.removeprefix(_SQLITE)
+    if place == MEMORY:
+        return SQLiteStore(MEMORY, durability=settings.durability)
+    return SQLiteStore(
+        Path(place.removeprefix("/") if place.startswith("//") else place), durability=settings.durability
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, doubles: Doubles) -> AsyncIterator[Core]:
+    """A server's parts, opened in order and closed in reverse."""
+    clock = doubles.clock
+    store = doubles.store or open_store(settings)
+    await store.open()
+    registry = None if doubles.models else build_models(settings, clock=clock)
+    core = _assemble(settings, clock, store, doubles.models or _given(registry))
+    callbacks = Callbacks(core.door, clock)
+    background = Background(core)
+    try:
+        await store.write(ensure_builtins, Actor(), SYSTEM, core.builtins, clock.now())
+        core.runs.observers += [core.streams.observe, callbacks.observe]
+        core.runs.after_run.append(background.after_run)
+        core.streams.open()
+        if registry is not None:
+            registry.start()
+        await core.runs.resume()
+        yield core
+    finally:
+        await core.runs.close()
+        await background.close()
+        await callbacks.close()
+        await core.streams.close()
+        if registry is not None:
+            await registry.aclose()
+        await store.close()
+
+
+def _given(models: Models | None) -> Models:
+    if models is None:
+        raise BadRequest("There are no models.")
+    return models
+
+
+def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) -> Core:
+    recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
+    builtins: dict[str, BuiltinTool] = {**CORE_BUILTINS, **memory_builtins(recall, archive)}
+    runner, door = NoSandbox(), Door()
+    limits = Limits(
+        steps_max=settings.run_steps_max,
+        total_tokens_max=settings.run_tokens_max,
+        cost_usd_max=settings.run_cost_usd_max,
+        duration_s_max=settings.run_duration_s_max,
+    )
+    kit = Kit(store=store, models=models, clock=clock, builtins=builtins, runner=runner, limits=limits)
+    return Core(
+        settings=settings,
+        clock=clock,
+        store=store,
+        models=models,
+        kit=kit,
+        runs=Runs(kit),
+        streams=Streams(store, clock, retention_s=settings.stream_retention_s),
+        recall=recall,
+        archive=archive,
+        builtins=builtins,
+        runner=runner,
+        door=door,
+        vault=Vault(settings.home),
+    )
+
+
+class Background:
+    """Work on memory after a run: indexing what was said, so that the next search finds it at once."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def after_run(self, actor: Actor, agent_id: str) -> None:
+        """Index soon, once for all runs that end in the meantime."""
+        if agent_id not in self._tasks:
+            task = asyncio.create_task(self._index(actor, agent_id))
+            self._tasks[agent_id] = task
+            task.add_done_callback(lambda _: self._tasks.pop(agent_id, None))
+
+    async def _index(self, actor: Actor, agent_id: str) -> None:
+        await self._core.clock.sleep(INDEX_DELAY_S)
+        await self._core.recall.catch_up(actor, agent_id)
+
+    async def close(self) -> None:
+        """Stop; what is not indexed is caught up with before the next search."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+INDEX_DELAY_S = 2.0
+"""How long after a run its messages are indexed, so that a busy agent is indexed in batches."""
