@@ -72,11 +72,8 @@ def open_store(settings: Settings) -> Store:
             hint="Use sqlite:///path/to/loci.db, or leave LOCI_DATABASE_URL unset.",
         )
     place = url.removeprefix(_SQLITE)
-    if place == MEMORY:
-        return SQLiteStore(MEMORY, durability=settings.durability)
-    return SQLiteStore(
-        Path(place.removeprefix("/") if place.startswith("//") else place), durability=settings.durability
-    )
+    path = MEMORY if place == MEMORY else Path(place.removeprefix("/"))
+    return SQLiteStore(path, durability=settings.durability)
 
 
 @asynccontextmanager
