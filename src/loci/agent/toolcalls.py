@@ -7,7 +7,7 @@ tools run last, inside the transaction that stores the step.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -36,7 +36,7 @@ class Prepared:
     """A call that was looked at. Exactly one of `result`, `asks`, `builtin` and `tool` says what happens with it."""
 
     call: ToolCall
-    args: JsonObject = EMPTY
+    args: JsonObject = field(default_factory=lambda: EMPTY)
     heartbeat: bool = False
     result: ToolResult | None = None
     asks: Literal["approval", "client"] | None = None
