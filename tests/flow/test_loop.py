@@ -12,7 +12,7 @@ from loci.model.base import ModelRequest
 from loci.model.script import Bill, End
 from loci.model.scripted import failure
 from loci.store import blocks
-from loci.testing.agents import ACTOR, Bench, bench, ending_of, messages_of, standard_agent
+from loci.testing.agents import ACTOR, Bench, Setup, bench, ending_of, messages_of, standard_agent
 from loci.types.agents import AgentType
 from loci.types.events import Delta, MessageStored, RunStarted, StepEnded
 from loci.types.messages import Reasoning, Role, Text, ToolCall
@@ -141,7 +141,7 @@ async def test_a_run_ends_at_its_step_limit_with_the_work_stored(room: Bench) ->
 
 
 async def test_a_run_ends_when_its_tokens_are_used_up(tmp_path: Path) -> None:
-    async with bench(tmp_path, builtins(Outside()), limits=Limits(total_tokens_max=500)) as room:
+    async with bench(tmp_path, builtins(Outside()), Setup(limits=Limits(total_tokens_max=500))) as room:
         await room.create(replace(standard_agent(), tool_names=("look",)))
         look = call("look", '{"text": "a"}')
         events = await room.send("go", [Bill(400, 50), look], [Bill(400, 50), replace(look, id="c2")])

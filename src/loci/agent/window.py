@@ -49,16 +49,25 @@ class Window:
     version: int = 0
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Messages that were just stored."""
-        self.messages.extend(messages)
+        """Messages that were just stored. Results go directly behind their calls, also if words came in between."""
+        for message in messages:
+            self.messages.insert(self._place(message), message)
         self.messages_bytes += messages_bytes(messages)
+
+    def _place(self, message: Message) -> int:
+        end = len(self.messages)
+        if message.role is Role.TOOL:
+            for number in range(end - 1, -1, -1):
+                if self.messages[number].tool_calls:
+                    return number + 1
+        return end
 
     def open_calls(self) -> tuple[Message, tuple[ToolCall, ...]] | None:
         """The newest message of the agent and its calls, if these have no results yet."""
         for message in reversed(self.messages):
             if message.role is Role.ASSISTANT:
                 return (message, message.tool_calls) if message.tool_calls else None
-            if message.role is not Role.APPROVAL:
+            if message.role is Role.TOOL:
                 return None
         return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from loci.types.messages import Message, Part, Role, ToolCall, ToolResult, Trust
 
+_ANSWERS = (Role.ASSISTANT, Role.TOOL)
 MADE_UP = "made_up"
 """Marks, in `extra`, a message that is in the view only and not in the store."""
 INTERRUPTED = "Error: interrupted, outcome unknown. Check what happened before you try it again."
@@ -25,7 +26,7 @@ class _Work:
 def repair(messages: Sequence[Message], *, open_end: bool = False) -> tuple[list[Message], tuple[str, ...]]:
     """The history with each call directly followed by exactly its results, and notes on what had to be mended.
 
-    With `open_end`, calls at the very end may still wait for their results and are left alone.
+    With `open_end`, the calls of the agent's newest message may still wait for their results and are left alone.
     """
     unique = list({message.id: message for message in reversed(messages)}.values())[::-1]
     work = _Work(results=_results(unique))
@@ -36,7 +37,7 @@ def repair(messages: Sequence[Message], *, open_end: bool = False) -> tuple[list
             continue
         if message.role is Role.ASSISTANT and message.tool_calls:
             rest = unique[number + 1 :]
-            _with_results(work, message, ends=open_end and all(later.role is Role.APPROVAL for later in rest))
+            _with_results(work, message, ends=open_end and not any(later.role in _ANSWERS for later in rest))
         else:
             work.kept.append(message)
     orphans = [call_id for call_id in work.results if call_id not in work.answered]

@@ -124,7 +124,7 @@ class ScriptedModel:
     def _items(self, request: ModelRequest) -> Sequence[Playable]:
         if self._steps is None:
             return _obey(request)
-        self.requests.append(request)
+        self.requests.append(replace(request, messages=tuple(request.messages)))
         number = len(self.requests)
         if number > len(self._steps):
             return [failure(ModelFault.OTHER, f"The script has no step {number}.")]

@@ -1,8 +1,8 @@
 """An agent server without HTTP, for tests: a real store, scripted models, and short ways to talk."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from loci.agent import creating
@@ -13,6 +13,7 @@ from loci.agent.turn import Kit
 from loci.clock import FakeClock
 from loci.model.scripted import DoubleStep, ScriptedModel
 from loci.store import messages
+from loci.store.base import Store
 from loci.store.conversations import default_id
 from loci.store.messages import MessageFilter
 from loci.testing.models import FixedModels
@@ -48,7 +49,8 @@ class Bench:
 
     async def start(self, words: str, *steps: DoubleStep, request: RunRequest | None = None) -> LiveRun:
         """Say something and let the model play these steps."""
-        self.model.add(*steps)
+        if steps:
+            self.model.add(*steps)
         said = (NewMessage(parts=(Text(words),)),) if words else ()
         asked = replace(request or RunRequest(), messages=said + (request.messages if request else ()))
         return await self.runs.start(ACTOR, self.agent_id, None, asked)
@@ -87,23 +89,33 @@ def messages_of(events: Sequence[Event]) -> list[Message]:
     return [event.message for event in events if isinstance(event, MessageStored)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a bench is made of, where it is not the usual."""
+
+    limits: Limits = field(default_factory=Limits)
+    model: ScriptedModel | None = None
+    wrap: Callable[[Store], Store] | None = None
+
+
 @asynccontextmanager
 async def bench(
-    folder: Path, builtins: Mapping[str, BuiltinTool], *, limits: Limits | None = None, model: ScriptedModel | None = None
+    folder: Path, builtins: Mapping[str, BuiltinTool], setup: Setup | None = None
 ) -> AsyncIterator[Bench]:
     """A kit on a database in that folder; what is unfinished there is not taken up by itself."""
-    clock = FakeClock()
-    scripted = model or ScriptedModel.of(clock=clock)
-    async with open_store(folder) as store:
+    clock, chosen = FakeClock(), setup or Setup()
+    scripted = chosen.model or ScriptedModel.of(clock=clock)
+    async with open_store(folder) as real:
+        store = chosen.wrap(real) if chosen.wrap else real
         kit = Kit(
             store=store,
             models=FixedModels(scripted),
             clock=clock,
             builtins=builtins,
             runner=NoSandbox(),
-            limits=limits or Limits(),
+            limits=chosen.limits,
         )
-        await store.write(ensure_builtins, ACTOR, SYSTEM, builtins, clock.now())
+        await real.write(ensure_builtins, ACTOR, SYSTEM, builtins, clock.now())
         runs = Runs(kit)
         try:
             yield Bench(kit=kit, runs=runs, model=scripted)

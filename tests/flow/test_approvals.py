@@ -1,0 +1,122 @@
+"""Calls that wait for a person or for the client: nothing runs before the answer, and nothing blocks for ever."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loci.agent.request import ApprovalReply, RunRequest
+from loci.errors import AwaitingApproval, BadRequest, Conflict
+from loci.testing.agents import ACTOR, Bench, bench, ending_of, messages_of, standard_agent
+from loci.types.events import MessageStored
+from loci.types.messages import Role, ToolCall
+from loci.types.runs import StopReason
+from loci.types.tools import RequiresApproval, ToolSchema
+from tests.flow.tools import Outside, builtins, schema
+
+POST = ToolCall("c1", "post", '{"text": "a"}')
+LOOK = ToolCall("c2", "look", '{"text": "b"}')
+
+
+@pytest.fixture
+async def outside() -> Outside:
+    return Outside()
+
+
+@pytest.fixture
+async def room(tmp_path: Path, outside: Outside) -> AsyncIterator[Bench]:
+    async with bench(tmp_path, builtins(outside)) as made:
+        asked = (RequiresApproval(tool_name="post"),)
+        await made.create(replace(standard_agent(), tool_names=("look", "post"), tool_rules=asked))
+        yield made
+
+
+def answers(*replies: ApprovalReply, **more: object) -> RunRequest:
+    return RunRequest(approvals=replies, **more)  # type: ignore[arg-type]
+
+
+async def test_a_call_that_must_be_asked_for_waits_and_runs_once_it_is_approved(room: Bench, outside: Outside) -> None:
+    events = await room.send("go", [POST, LOOK])
+
+    assert ending_of(events).ending.reason is StopReason.REQUIRES_APPROVAL
+    assert [event.asks_approval for event in events if isinstance(event, MessageStored)] == [True]
+    assert outside.ran == []
+
+    events = await room.send("", ["done"], request=answers(ApprovalReply(call_id="c1")))
+    assert sorted(outside.ran) == ["look", "post"]
+    results = [result for item in messages_of(events) for result in item.tool_results]
+    assert [(result.call_id, result.text) for result in results] == [("c1", "post saw a"), ("c2", "look saw b")]
+    assert ending_of(events).ending.reason is StopReason.END_TURN
+
+
+async def test_a_denied_call_does_not_run_and_the_model_reads_why(room: Bench, outside: Outside) -> None:
+    await room.send("go", [POST])
+    events = await room.send("", ["I will not."], request=answers(ApprovalReply(call_id="c1", approve=False, reason="no")))
+
+    assert outside.ran == []
+    result = next(result for item in messages_of(events) for result in item.tool_results)
+    assert (result.status, result.text) == ("error", "Error: request to call tool denied. User reason: no")
+
+
+async def test_words_are_refused_while_a_call_waits_and_the_refusal_names_it(room: Bench) -> None:
+    await room.send("go", [POST])
+
+    with pytest.raises(AwaitingApproval) as refused:
+        await room.send("hello?")
+    assert "waiting for approval" in str(refused.value)
+    assert "post (c1)" in str(refused.value)
+
+
+async def test_wrong_ids_are_refused_with_the_right_ones(room: Bench) -> None:
+    await room.send("go", [POST])
+
+    with pytest.raises(BadRequest) as refused:
+        await room.send("", request=answers(ApprovalReply(call_id="c9")))
+    assert "expected c1, got c9" in str(refused.value)
+    events = await room.send("", ["ok"], request=answers(ApprovalReply(call_id="c1")))
+    assert ending_of(events).ending.reason is StopReason.END_TURN
+
+
+async def test_an_answer_nobody_waits_for_is_a_conflict(room: Bench) -> None:
+    with pytest.raises(Conflict):
+        await room.send("", request=answers(ApprovalReply(call_id="c1")))
+
+
+async def test_cancelling_frees_the_conversation_and_the_call_never_runs(room: Bench, outside: Outside) -> None:
+    await room.send("go", [POST])
+    await room.runs.cancel(ACTOR, room.agent_id)
+    events = await room.send("something else", ["fine"])
+
+    assert ending_of(events).ending.reason is StopReason.END_TURN
+    assert outside.ran == []
+    shown = room.model.requests[-1].messages
+    assert [item.role for item in shown] == [Role.USER, Role.ASSISTANT, Role.TOOL, Role.USER]
+
+
+async def test_a_client_tool_is_offered_and_its_result_comes_from_the_client(room: Bench, outside: Outside) -> None:
+    shell: ToolSchema = schema("shell", "text")
+    request = RunRequest(client_tools=(shell,))
+    events = await room.send("go", [ToolCall("c5", "shell", '{"text": "ls"}')], request=request)
+
+    assert ending_of(events).ending.reason is StopReason.REQUIRES_APPROVAL
+    assert "shell" in {tool.name for tool in room.model.requests[0].tools}
+    reply = ApprovalReply(call_id="c5", result="file.txt")
+    events = await room.send("", ["There is one file."], request=answers(reply, client_tools=(shell,)))
+    results = [result for item in messages_of(events) for result in item.tool_results]
+    assert [(result.text, result.status) for result in results] == [("file.txt", "success")]
+    assert outside.ran == []
+
+
+async def test_an_answer_and_new_words_in_one_request_are_taken_in_that_order(room: Bench) -> None:
+    await room.send("go", [POST])
+    events = await room.send("and then this", ["both done"], request=answers(ApprovalReply(call_id="c1")))
+
+    assert ending_of(events).ending.reason is StopReason.END_TURN
+    shown = room.model.requests[-1].messages
+    assert [item.role for item in shown if item.role is not Role.APPROVAL] == [
+        Role.USER,
+        Role.ASSISTANT,
+        Role.TOOL,
+        Role.USER,
+    ]
