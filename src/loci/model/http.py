@@ -5,11 +5,11 @@ Whatever the network does comes out as a model fault: as a `Failed` event for a 
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 import httpx2
 import orjson
 
-from loci import __version__
 from loci.clock import Clock
 from loci.errors import ModelFailure, ModelFault
 from loci.model.base import Failed
@@ -40,7 +40,7 @@ class Connections:
             # A proxy from the environment is for the outside, never for a model server on this machine.
             self._client = httpx2.AsyncClient(
                 limits=_LIMITS,
-                headers={"user-agent": f"loci/{__version__}", "accept-encoding": "identity"},
+                headers={"user-agent": f"loci/{version('loci-agents')}", "accept-encoding": "identity"},
                 mounts=dict.fromkeys(_HERE),
             )
         return self._client
