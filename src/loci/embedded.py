@@ -28,6 +28,7 @@ from loci.app import build
 from loci.config import Settings, load
 from loci.errors import StoreFailure
 from loci.store.base import MEMORY
+from loci.store.owner import owned
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Loci(Letta):
         settings: Settings to use instead of those of `config.toml` and the environment.
         options: Those of `letta_client.Letta`, such as `max_retries`.
 
-    Raises LociError if the data cannot be opened or a setting is wrong.
+    Raises DataInUse if another process has the data open, and other LociErrors if it cannot be opened.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class _Server:
 
     def __init__(self, settings: Settings) -> None:
         self.app = build(settings)
+        self._database_url = settings.database_url
         self.loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -161,14 +163,15 @@ class _Server:
         return living.exception()
 
     async def _live(self) -> None:
-        async with self.app.router.lifespan_context(self.app):
-            self._ready = True
-            self._started.put(None)
-            await self._stop.wait()
-            calls = list(self._calls)
-            for call in calls:
-                call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
+        with owned(self._database_url):
+            async with self.app.router.lifespan_context(self.app):
+                self._ready = True
+                self._started.put(None)
+                await self._stop.wait()
+                calls = list(self._calls)
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
 
 
 class _Pieces:

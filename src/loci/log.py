@@ -10,7 +10,8 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from pathlib import Path
+from typing import Literal
 
 import orjson
 
@@ -46,16 +47,17 @@ class Redaction:
 
 
 def configure(
-    *, level: str, form: Literal["text", "json"], secrets: Iterable[str] = (), stream: TextIO | None = None
+    *, level: str, form: Literal["text", "json"], secrets: Iterable[str] = (), file: Path | None = None
 ) -> None:
-    """Send the log of this process to `stream` (the standard error output if None). Raises BadRequest."""
+    """Send the log of this process to a file, or to the standard error output. Raises BadRequest for the level."""
     if level not in LEVELS:
         raise BadRequest(f"The log level is '{level}', but must be one of {', '.join(LEVELS)}.")
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.FileHandler(file, encoding="utf-8", delay=True) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines(form, Redaction(secrets)))
     root = logging.getLogger()
     for old in [each for each in root.handlers if isinstance(each.formatter, _Lines)]:
         root.removeHandler(old)
+        old.close()
     root.addHandler(handler)
     root.setLevel(level.upper())
     for name in _CHATTY:

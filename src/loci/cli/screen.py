@@ -1,0 +1,74 @@
+"""What every command writes with: data to `out`, talk to `talk`; both can be read without colours or terminal."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loci.errors import LociError
+
+out = Console(highlight=False, soft_wrap=True)
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_PREVIEW_CHARS = 80
+
+
+def complain(error: LociError) -> None:
+    """Say what went wrong and what can be done about it."""
+    talk.print(Text.assemble(("Error: ", "bold red"), error.message))
+    if error.advice:
+        talk.print(Text(error.advice, "dim"))
+
+
+def note(text: str) -> None:
+    """Say something by the way."""
+    talk.print(Text(text, "dim"))
+
+
+def emit(value: object) -> None:
+    """Write data as JSON, for programs."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+
+
+def show_table(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Write rows under titles. Without a terminal nothing is cut off."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table, soft_wrap=False) if out.is_terminal else _show_plain(titles, rows)
+
+
+def _show_plain(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    lines = [[str(cell) for cell in row] for row in (titles, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def preview(text: str, limit_chars: int = _PREVIEW_CHARS) -> str:
+    """The text as one line of at most that length."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit_chars else line[: limit_chars - 1].rstrip() + "…"
+
+
+def short_path(path: Path | str) -> str:
+    """A path as people write it."""
+    text, home = str(path), str(Path.home())
+    return "~" + text[len(home) :] if text == home or text.startswith(home + "/") else text
+
+
+def bar(used: int, limit: int, *, cells: int = 10) -> str:
+    """How full something is, as a bar."""
+    filled = min(cells, round(cells * used / limit)) if limit else cells
+    return "█" * filled + "░" * (cells - filled)
+
+
+def amount(count: int, one: str, many: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
