@@ -155,7 +155,8 @@ class Background:
 
     async def _index(self, actor: Actor, agent_id: str) -> None:
         await self._core.clock.sleep(INDEX_DELAY_S)
-        await self._core.recall.catch_up(actor, agent_id)
+        await self._core.recall.index(actor, agent_id)
+        await self._core.archive.index(actor, agent_id)
 
     async def close(self) -> None:
         """Stop; what is not indexed is caught up with before the next search."""

@@ -180,7 +180,7 @@ def run_memory(
     try:
         outcome = builtin.memory(blocks.blocks_of_agent(tx, turn.actor, agent_id), item.args)
         if outcome.changes.changes:
-            changes.apply(tx, turn.actor, turn.author(step_id, item.call.id), agent_id, outcome.changes, now)
+            changes.apply(tx, turn.actor, turn.author(step_id, item.call.id), agent_id, outcome.changes, now=now)
     except LociError as error:
         return error_result(item.call, f"Error: {error}"), False
     return finish(item.call, ToolOutcome(text=outcome.text), _limit_chars(item)), outcome.changes.recompile
