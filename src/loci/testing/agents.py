@@ -10,7 +10,10 @@ from loci.agent.creating import NewAgent, NewBlock
 from loci.agent.request import NewMessage, RunRequest
 from loci.agent.runs import LiveRun, Runs
 from loci.agent.turn import Kit
-from loci.clock import FakeClock
+from loci.clock import Clock, FakeClock
+from loci.memory.archive import ArchiveSearch
+from loci.memory.recall import Recall
+from loci.model.base import Embedder, Models
 from loci.model.scripted import DoubleStep, ScriptedModel
 from loci.store import messages
 from loci.store.base import Store
@@ -20,6 +23,8 @@ from loci.testing.models import FixedModels
 from loci.testing.stores import open_store
 from loci.tools.absent import NoSandbox
 from loci.tools.base import BuiltinTool
+from loci.tools.builtin.memory import memory_builtins
+from loci.tools.core import CORE_BUILTINS
 from loci.tools.registry import ensure_builtins
 from loci.types.actor import Actor
 from loci.types.events import Event, MessageStored, RunEnded
@@ -95,21 +100,32 @@ class Setup:
 
     limits: Limits = field(default_factory=Limits)
     model: ScriptedModel | None = None
+    embedder: Embedder | None = None
     wrap: Callable[[Store], Store] | None = None
 
 
+Tools = Mapping[str, BuiltinTool] | Callable[[Store, Models, Clock], Mapping[str, BuiltinTool]]
+"""The built-in tools of a bench, or how to make them."""
+
+
+def memory_tools(store: Store, models: Models, clock: Clock) -> dict[str, BuiltinTool]:
+    """All tools that come with the server."""
+    found = memory_builtins(Recall(store, models, clock), ArchiveSearch(store, models, clock))
+    return {**CORE_BUILTINS, **found}
+
+
 @asynccontextmanager
-async def bench(
-    folder: Path, builtins: Mapping[str, BuiltinTool], setup: Setup | None = None
-) -> AsyncIterator[Bench]:
+async def bench(folder: Path, tools: Tools, setup: Setup | None = None) -> AsyncIterator[Bench]:
     """A kit on a database in that folder; what is unfinished there is not taken up by itself."""
     clock, chosen = FakeClock(), setup or Setup()
     scripted = chosen.model or ScriptedModel.of(clock=clock)
     async with open_store(folder) as real:
         store = chosen.wrap(real) if chosen.wrap else real
+        models = FixedModels(scripted, embedder=chosen.embedder)
+        builtins = tools(store, models, clock) if callable(tools) else tools
         kit = Kit(
             store=store,
-            models=FixedModels(scripted),
+            models=models,
             clock=clock,
             builtins=builtins,
             runner=NoSandbox(),
