@@ -1,5 +1,6 @@
 """What every command writes with: data to `out`, talk to `talk`; both can be read without colours or terminal."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ out = Console(highlight=False, soft_wrap=True)
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _PREVIEW_CHARS = 80
+_COMMANDS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def complain(error: LociError) -> None:
@@ -40,7 +42,7 @@ def show_table(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> N
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
     out.print(table, soft_wrap=False) if out.is_terminal else _show_plain(titles, rows)
 
 
@@ -51,9 +53,14 @@ def _show_plain(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> 
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def safe(text: str) -> str:
+    """The text without anything that would command the terminal: memories and answers may come from anywhere."""
+    return _COMMANDS.sub("", text)
+
+
 def preview(text: str, limit_chars: int = _PREVIEW_CHARS) -> str:
     """The text as one line of at most that length."""
-    line = " ".join(text.split())
+    line = safe(" ".join(text.split()))
     return line if len(line) <= limit_chars else line[: limit_chars - 1].rstrip() + "…"
 
 

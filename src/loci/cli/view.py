@@ -65,7 +65,7 @@ def show_blocks(agent: AgentState, console: Console) -> None:
     for block in agent.blocks:
         console.print(Text.assemble((block.label or "", "bold"), "  ", (fullness(block), "dim")))
         for line in (block.value or "(empty)").splitlines():
-            console.print(Text(f"  {line}", "" if block.value else "dim"))
+            console.print(Text(f"  {screen.safe(line)}", "" if block.value else "dim"))
 
 
 def fullness(block: Block) -> str:

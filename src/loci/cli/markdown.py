@@ -1,0 +1,55 @@
+"""Answers as Markdown while they come: blocks that are complete are printed for good, the last one is still moving."""
+
+import re
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import Heading, Markdown
+from rich.segment import Segment
+from rich.text import Text
+
+_FENCE = re.compile(r" {0,3}(```|~~~)")
+
+
+def split_complete(text: str) -> tuple[str, str]:
+    """The blocks that nothing can change any more, and the rest: cut at the last empty line outside of a code fence."""
+    cut = position = 0
+    fence: str | None = None
+    for line in text.splitlines(keepends=True):
+        position += len(line)
+        if match := _FENCE.match(line):
+            fence = None if fence == match[1] else fence or match[1]
+        elif fence is None and not line.strip() and line.endswith("\n"):
+            cut = position
+    return text[:cut], text[cut:]
+
+
+class _Heading(Heading):
+    """A heading as bold text at the left: an answer is no poster."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render."""
+        yield Text.assemble(self.text, style="bold")
+
+
+class Answer(Markdown):
+    """Markdown, as an agent writes it. The address of a link is shown: nobody has to click to see where it leads."""
+
+    elements = {**Markdown.elements, "heading_open": _Heading}  # noqa: RUF012  as declared by rich
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code_theme="ansi_dark", hyperlinks=False)
+
+
+class Tail:
+    """The last lines of something that may be longer than the screen, which cannot be redrawn above its top."""
+
+    def __init__(self, content: Markdown, lines_max: int) -> None:
+        self._content = content
+        self._lines_max = lines_max
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render."""
+        lines = console.render_lines(self._content, options, pad=False)
+        for line in lines[-self._lines_max :]:
+            yield from line
+            yield Segment.line()
