@@ -56,8 +56,8 @@ class Settings:
     default_embedding: str | None = "loci/wordllama"
     """Embedding of new archives; None (LOCI_EMBEDDING=none) searches by words only."""
     providers: tuple[ProviderConfig, ...] = ()
-    overrides: Mapping[str, ModelOverride] = field(default_factory=lambda: dict[str, ModelOverride]())
-    aliases: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    overrides: Mapping[str, ModelOverride] = field(default_factory=dict[str, ModelOverride])
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     log_level: str = "info"
     log_format: Literal["text", "json"] = "text"
     model_timeout_s: float = 600.0
@@ -170,7 +170,7 @@ def _providers(env: Mapping[str, str], tables: JsonObject) -> tuple[ProviderConf
                 ProviderConfig(name=name, provider_type=name, base_url=_v1(url), configured=variable in env),
             )
     for name, value in tables.items():
-        table = value if isinstance(value, Mapping) else {}
+        table: JsonObject = value if isinstance(value, Mapping) else {}
         wire = _text(table, "wire") or "chat"
         if wire not in ("chat", "responses", "anthropic", "google"):
             raise BadRequest(f"providers.{name}.wire is '{wire}'; use chat, responses, anthropic or google.")

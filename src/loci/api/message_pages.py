@@ -28,6 +28,10 @@ class MessagePage:
     after: str | None = None
     limit_rows: int = 100
 
+    def in_order(self, order: Order) -> "MessagePage":
+        """The same page, in this order unless the client asked for another."""
+        return self if self.order else replace(self, order=order)
+
 
 def wire_page(
     tx: Transaction, actor: Actor, chosen: MessageFilter, wanted: MessagePage, view: View

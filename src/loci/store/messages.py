@@ -161,6 +161,7 @@ class MessageFilter:
     agent_id: str | None = None
     conversation_id: str | None = None
     run_id: str | None = None
+    step_id: str | None = None
     role: Role | None = None
     only_ids: tuple[str, ...] | None = None
     """Adds these to the conversation's own: what a fork inherited."""
@@ -180,7 +181,8 @@ def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) ->
             if names
             else "conversation_id = :conversation_id"
         )
-    for column, value in (("agent_id", chosen.agent_id), ("run_id", chosen.run_id), ("role", chosen.role)):
+    for column in ("agent_id", "run_id", "step_id", "role"):
+        value: str | None = getattr(chosen, column)
         if value is not None:
             where.append(f"{column} = :{column}")
             params[column] = str(value)

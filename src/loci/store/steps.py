@@ -1,5 +1,7 @@
 """Steps: one model call and the tools it led to."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from loci.errors import NotFound
@@ -13,6 +15,7 @@ from loci.store.rows import (
     maybe_dump,
     maybe_moment,
     maybe_text,
+    maybe_time_text,
     text,
     time_text,
 )
@@ -126,12 +129,33 @@ def set_feedback(
         raise NotFound(f"Step {step_id} not found.")
 
 
-def listing(tx: Transaction, actor: Actor, agent_id: str | None, page: Page) -> list[Step]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFilter:
+    """Which steps to list. None means any; times are of the steps' beginning."""
+
+    agent_id: str | None = None
+    model: str | None = None
+    feedback: Feedback | None = None
+    has_feedback: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> list[Step]:
     """One page of steps by time. Raises NotFound for a cursor that is not a step."""
     where = ["organization_id = :organization_id"]
     params: dict[str, SqlValue] = {"organization_id": actor.organization_id, "limit": page.limit_rows}
-    if agent_id is not None:
-        where.append("agent_id = :agent_id")
-        params["agent_id"] = agent_id
+    for condition, name, value in (
+        ("agent_id = :agent_id", "agent_id", chosen.agent_id),
+        ("model = :model", "model", chosen.model),
+        ("feedback = :feedback", "feedback", chosen.feedback),
+        ("created_at >= :since", "since", maybe_time_text(chosen.since)),
+        ("created_at < :until", "until", maybe_time_text(chosen.until)),
+    ):
+        if value is not None:
+            where.append(condition)
+            params[name] = value
+    if chosen.has_feedback is not None:
+        where.append(f"feedback is {'not ' if chosen.has_feedback else ''}null")
     rows = page_by_time(tx, COLUMNS, "steps", (where, params), page, lambda cursor: get(tx, actor, cursor).created_at)
     return [from_row(row) for row in rows]

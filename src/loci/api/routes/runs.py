@@ -1,0 +1,261 @@
+"""Runs and their steps: listed, looked at, followed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Literal, TypeVar
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from loci.api.answers import json_answer
+from loci.api.bodies import new_router
+from loci.api.message_pages import MessagePage, wire_page
+from loci.api.routes.messages import AskedPage
+from loci.api.services import Actor, Core, Services
+from loci.api.sse import EventStream, Pings
+from loci.api.streams import BATCH_ROWS, POLL_S
+from loci.api.wire_messages import PLAIN_VIEW, WireObject
+from loci.api.wire_requests import view_of
+from loci.api.wire_runs import (
+    wire_run,
+    wire_run_metrics,
+    wire_run_usage,
+    wire_step,
+    wire_step_metrics,
+)
+from loci.errors import Conflict
+from loci.store import messages, runs, steps
+from loci.store.base import Transaction
+from loci.store.messages import MessageFilter
+from loci.store.runs import RunFilter
+from loci.store.steps import StepFilter
+from loci.types import actor as actors
+from loci.types.paging import PAGE_MAX_ROWS, Page
+from loci.types.runs import Step, StopReason
+
+router = new_router("runs")
+
+T = TypeVar("T")
+Order = Literal["asc", "desc"]
+
+
+def asked_list(
+    before: str | None = None,
+    after: str | None = None,
+    limit: Annotated[int | None, Query(ge=1)] = None,
+    order: Order = "desc",
+    ascending: bool = False,
+) -> Page:
+    """The page of a list by time that the query of a request asks for."""
+    rows = min(limit or 100, PAGE_MAX_ROWS)
+    return Page(limit_rows=rows, after=after, before=before, ascending=ascending or order == "asc")
+
+
+AskedList = Annotated[Page, Depends(asked_list)]
+
+
+class StreamIn(BaseModel):
+    """From where a stream is to be told again."""
+
+    starting_after: int = 0
+    include_pings: bool | None = True
+    poll_interval: float | None = POLL_S
+    batch_size: int | None = BATCH_ROWS
+    run_id: str | None = None
+    otid: str | None = None
+    agent_id: str | None = None
+
+
+class FeedbackIn(BaseModel):
+    """What a person thinks of a step."""
+
+    feedback: Literal["positive", "negative"] | None = None
+    tags: list[str] | None = None
+
+
+@router.get("/runs")
+async def list_runs(
+    services: Services,
+    actor: Actor,
+    page: AskedList,
+    *,
+    agent_id: str | None = None,
+    agent_ids: Annotated[list[str] | None, Query()] = None,
+    statuses: Annotated[list[str] | None, Query()] = None,
+    background: bool | None = None,
+    stop_reason: StopReason | None = None,
+    conversation_id: str | None = None,
+    active: bool = False,
+) -> Response:
+    """Runs by time, the newest first."""
+    chosen = RunFilter(
+        agent_ids=(agent_id,) if agent_id else tuple(agent_ids) if agent_ids else None,
+        conversation_id=conversation_id,
+        statuses=tuple(statuses) if statuses else None,
+        background=background,
+        stop_reason=stop_reason,
+        active=True if active else None,
+    )
+    found = await services.store.read(runs.listing, actor, chosen, page)
+    return json_answer([wire_run(run) for run in found])
+
+
+@router.get("/runs/active")
+async def list_active_runs(
+    services: Services, actor: Actor, agent_id: str | None = None, background: bool | None = None
+) -> Response:
+    """Runs that have no end yet."""
+    chosen = RunFilter(agent_ids=(agent_id,) if agent_id else None, background=background, active=True)
+    found = await services.store.read(runs.listing, actor, chosen, Page(limit_rows=PAGE_MAX_ROWS))
+    return json_answer([wire_run(run) for run in found])
+
+
+@router.get("/runs/{run_id}")
+async def get_run(run_id: str, services: Services, actor: Actor) -> Response:
+    """One run."""
+    return json_answer(wire_run(await services.store.read(runs.get, actor, run_id)))
+
+
+@router.delete("/runs/{run_id}")
+async def delete_run(run_id: str, services: Services, actor: Actor) -> Response:
+    """Forget a run that has ended, with its steps; its messages stay."""
+    await services.store.write(_forget, actor, run_id)
+    return json_answer(None)
+
+
+def _forget(tx: Transaction, actor: actors.Actor, run_id: str) -> None:
+    if runs.get(tx, actor, run_id).completed_at is None:
+        raise Conflict(f"Run {run_id} has not ended.", hint="Cancel it first.")
+    runs.delete(tx, actor, run_id)
+
+
+@router.get("/runs/{run_id}/messages")
+async def list_run_messages(run_id: str, services: Services, actor: Actor, page: AskedPage) -> Response:
+    """What was said in a run, its input included, the oldest first."""
+    return json_answer(await services.store.read(_messages_of_run, actor, run_id, page))
+
+
+def _messages_of_run(tx: Transaction, actor: actors.Actor, run_id: str, page: MessagePage) -> list[WireObject]:
+    view = view_of(runs.get(tx, actor, run_id))
+    return wire_page(tx, actor, MessageFilter(run_id=run_id), page.in_order("asc"), replace(view, types=None))
+
+
+@router.get("/runs/{run_id}/usage")
+async def get_run_usage(run_id: str, services: Services, actor: Actor) -> Response:
+    """What a run used up."""
+    return json_answer(wire_run_usage(await services.store.read(runs.get, actor, run_id)))
+
+
+@router.get("/runs/{run_id}/metrics")
+async def get_run_metrics(run_id: str, services: Services, actor: Actor) -> Response:
+    """How long a run took, and the tools that it called."""
+    return json_answer(await services.store.read(_metrics, actor, run_id))
+
+
+def _metrics(tx: Transaction, actor: actors.Actor, run_id: str) -> WireObject:
+    run = runs.get(tx, actor, run_id)
+    said = messages.of_run(tx, actor, run_id)
+    return wire_run_metrics(run, list(dict.fromkeys(call.name for message in said for call in message.tool_calls)))
+
+
+@router.get("/runs/{run_id}/steps")
+async def list_run_steps(run_id: str, services: Services, actor: Actor, page: AskedList) -> Response:
+    """The steps of a run, the newest first."""
+    return json_answer(await services.store.read(_steps_of_run, actor, run_id, page))
+
+
+def _steps_of_run(tx: Transaction, actor: actors.Actor, run_id: str, page: Page) -> list[WireObject]:
+    runs.get(tx, actor, run_id)
+    found = steps.of_run(tx, actor, run_id)
+    return [wire_step(step) for step in slice_of(found, page, lambda step: step.id)]
+
+
+def slice_of(found: Sequence[T], page: Page, id_of: Callable[[T], str]) -> list[T]:
+    """One page of a list that is short and wholly at hand, given the oldest first."""
+    ordered = list(found) if page.ascending else list(reversed(found))
+    ids = [id_of(item) for item in ordered]
+    start = ids.index(page.after) + 1 if page.after in ids else 0
+    end = ids.index(page.before) if page.before in ids else len(ids)
+    return ordered[start:end][: page.limit_rows]
+
+
+@router.post("/runs/{run_id}/stream")
+async def stream_run(run_id: str, services: Services, actor: Actor, body: StreamIn | None = None) -> Response:
+    """Tell the stream of a background run again, from where the client was cut off, and then go on with it."""
+    return await told_again(services, actor, run_id, body or StreamIn())
+
+
+async def told_again(core: Core, actor: actors.Actor, run_id: str, body: StreamIn) -> Response:
+    """The stream of a background run from where the client wants it."""
+    run = await core.streams.check(actor, run_id)
+    pings = Pings(run_id=run.id, interval_s=core.settings.ping_interval_s) if body.include_pings else None
+    source = core.streams.follow(
+        actor,
+        run,
+        body.starting_after,
+        batch_rows=body.batch_size or BATCH_ROWS,
+        poll_s=body.poll_interval or POLL_S,
+    )
+    return EventStream(source, core.clock, pings)
+
+
+@router.get("/steps")
+async def list_steps(
+    services: Services,
+    actor: Actor,
+    page: AskedList,
+    *,
+    agent_id: str | None = None,
+    model: str | None = None,
+    feedback: Literal["positive", "negative"] | None = None,
+    has_feedback: bool | None = None,
+    start_date: datetime | None = None,
+    end_date: datetime | None = None,
+) -> Response:
+    """Steps by time, the newest first."""
+    chosen = StepFilter(
+        agent_id=agent_id,
+        model=model,
+        feedback=feedback,
+        has_feedback=has_feedback,
+        since=start_date,
+        until=end_date,
+    )
+    found = await services.store.read(steps.listing, actor, chosen, page)
+    return json_answer([wire_step(step) for step in found])
+
+
+@router.get("/steps/{step_id}")
+async def get_step(step_id: str, services: Services, actor: Actor) -> Response:
+    """One step."""
+    return json_answer(wire_step(await services.store.read(steps.get, actor, step_id)))
+
+
+@router.get("/steps/{step_id}/metrics")
+async def get_step_metrics(step_id: str, services: Services, actor: Actor) -> Response:
+    """How long a step took, by what it waited for."""
+    return json_answer(wire_step_metrics(await services.store.read(steps.get, actor, step_id)))
+
+
+@router.get("/steps/{step_id}/messages")
+async def list_step_messages(step_id: str, services: Services, actor: Actor, page: AskedPage) -> Response:
+    """What was said in a step, the oldest first."""
+    return json_answer(await services.store.read(_messages_of_step, actor, step_id, page))
+
+
+def _messages_of_step(tx: Transaction, actor: actors.Actor, step_id: str, page: MessagePage) -> list[WireObject]:
+    step = steps.get(tx, actor, step_id)
+    return wire_page(tx, actor, MessageFilter(run_id=step.run_id, step_id=step_id), page.in_order("asc"), PLAIN_VIEW)
+
+
+@router.patch("/steps/{step_id}/feedback")
+async def set_step_feedback(step_id: str, body: FeedbackIn, services: Services, actor: Actor) -> Response:
+    """Note what a person thinks of a step."""
+    return json_answer(wire_step(await services.store.write(_set_feedback, actor, step_id, body)))
+
+
+def _set_feedback(tx: Transaction, actor: actors.Actor, step_id: str, body: FeedbackIn) -> Step:
+    steps.set_feedback(tx, actor, step_id, body.feedback, None if body.tags is None else tuple(body.tags))
+    return steps.get(tx, actor, step_id)

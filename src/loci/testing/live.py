@@ -1,0 +1,66 @@
+"""A whole server on a port of this machine, for tests that talk to it as a client does."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from loci.api.services import Core
+from loci.app import Doubles, build
+from loci.config import Settings
+from loci.model.scripted import ScriptedModel
+from loci.testing.models import FixedModels
+
+_START_POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """A server that answers at `url`. `core` is what it works with; `model` plays the steps that a test adds."""
+
+    url: str
+    core: Core
+    model: ScriptedModel
+
+
+def live_settings(folder: Path) -> Settings:
+    """Settings for a server whose data are in that folder."""
+    return Settings(
+        home=folder,
+        database_url=f"sqlite:///{folder / 'loci.db'}",
+        durability="normal",
+        default_model="scripted/default",
+    )
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, *, model: ScriptedModel | None = None, settings: Settings | None = None
+) -> AsyncIterator[Live]:
+    """Serve until the block is left. By default the model is a double without steps: `live.model.add(...)`."""
+    chosen = model or ScriptedModel.of()
+    app = build(settings or live_settings(folder), Doubles(models=FixedModels(chosen)))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        async with _running(app, listener):
+            port = listener.getsockname()[1]
+            yield Live(url=f"http://127.0.0.1:{port}", core=app.state.core, model=chosen)
+
+
+@asynccontextmanager
+async def _running(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    task = asyncio.ensure_future(server.serve(sockets=[listener]))
+    while not server.started and not task.done():
+        await asyncio.sleep(_START_POLL_S)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
