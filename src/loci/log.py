@@ -22,7 +22,8 @@ HIDDEN = "[hidden]"
 
 _SECRET_CHARS_MIN = 6
 _LOOKS_SECRET = re.compile(
-    r"(?i)(?P<before>\bbearer\s+|\bbasic\s+|\b(?:api[-_]?key|password|token|secret)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&}]{6,}"
+    r"(?i)(?P<before>\bbearer\s+|\bbasic\s+|\b(?:api[-_]?key|password|token|secret)[\\\"']*\s*[=:]\s*[\\\"']*)"
+    r"[^\s\\\"',;&}]{6,}"
     r"|\b(?:sk|gsk|xai|pk)-[A-Za-z0-9_-]{12,}|\bAIza[A-Za-z0-9_-]{20,}"
 )
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}

@@ -68,7 +68,7 @@ async def refuse(send: Send, status: int, detail: str) -> None:
     """Answer without asking the application."""
     body = orjson.dumps({"detail": detail})
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:  # noqa: PLR2004  RFC 9110, section 15.5.2, asks for the challenge
+    if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -43,7 +43,7 @@ async def _loci(_request: Request, error: Exception) -> Response:
     body: dict[str, Any] = {"detail": str(problem)}
     if isinstance(problem, Busy) and problem.run_id:
         body["run_id"] = problem.run_id
-    if problem.status >= 500:  # noqa: PLR2004  the server's own trouble
+    if problem.status >= 500:
         log.error("%s", problem, exc_info=problem)
     return error_answer(problem.status, body)
 

@@ -171,7 +171,7 @@ def _messages(body: SendIn) -> tuple[tuple[NewMessage, ...], list[ApprovalReply]
     if (body.messages is None) == (body.input is None):
         raise Unprocessable("Give either 'messages' or 'input', and not both.")
     if body.input is not None:
-        return (NewMessage(parts=_parts(body.input, Role.USER)),), [], None
+        return (NewMessage(parts=parts_of(body.input, Role.USER)),), [], None
     said: list[NewMessage] = []
     approvals: list[ApprovalReply] = []
     otid: str | None = None
@@ -189,7 +189,7 @@ def _messages(body: SendIn) -> tuple[tuple[NewMessage, ...], list[ApprovalReply]
 def _new_message(message: MessageIn) -> NewMessage:
     role = Role(message.role)
     return NewMessage(
-        parts=_parts(message.content or [], role),
+        parts=parts_of(message.content or [], role),
         role=role,
         otid=message.otid,
         name=message.name,
@@ -198,7 +198,8 @@ def _new_message(message: MessageIn) -> NewMessage:
     )
 
 
-def _parts(content: Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
+def parts_of(content: Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
+    """The parts that a message of that role is made of. Raises Unprocessable."""
     parts: list[Part] = []
     for item in content:
         match item.type:

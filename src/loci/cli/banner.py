@@ -31,7 +31,7 @@ async def announce(core: Core, address: str) -> None:
     handle, real = await default_model(core)
     if handle == SCRIPTED:
         _line("Model", STAND_IN, "")
-        screen.talk.print(Text(f"{'':{_LABEL_CELLS + 2}}{SETUP}", "yellow"))
+        screen.advise(screen.talk, SETUP, indent=_LABEL_CELLS + 2)
     else:
         _line("Model", handle, f"the default of {screen.amount(real, 'model')}")
     screen.talk.print(Text.assemble("\n  Talk: ", ("loci chat", "bold"), "   Stop: ", ("Ctrl-C", "bold"), "\n"))

@@ -1,8 +1,7 @@
 """The command `loci`: a table of subcommands, each in a module that is imported when it is asked for.
 
-So `loci --version` and `loci --help` answer at once, and `loci doctor` works where the server cannot even be imported.
-Data goes to the standard output, talk to the standard error output. Exit status: 0 done, 1 failed, 2 asked wrongly,
-130 interrupted.
+So `loci --version` and `loci --help` answer at once, and no command pays for what another needs. Data goes to the
+standard output, talk to the standard error output. Exit status: 0 done, 1 failed, 2 asked wrongly, 130 interrupted.
 """
 
 import importlib

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +30,14 @@ def complain(error: LociError) -> None:
 def note(text: str) -> None:
     """Say something by the way."""
     talk.print(Text(text, "dim"))
+
+
+def advise(console: Console, text: str, *, indent: int) -> None:
+    """Write a hint below what it belongs to; on a terminal, wrapped where it stands."""
+    if console.is_terminal:
+        console.print(Padding(Text(text, "dim"), (0, 0, 0, indent)), soft_wrap=False)
+    else:
+        console.print(Text(" " * indent + text))
 
 
 def emit(value: object) -> None:

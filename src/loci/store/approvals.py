@@ -93,7 +93,7 @@ def asked(tx: Transaction, actor: Actor, run_ids: Sequence[str]) -> set[tuple[st
     return {(text(row, "run_id"), text(row, "call_id")) for row in rows}
 
 
-def answer(  # noqa: PLR0913  one row
+def answer(
     tx: Transaction,
     actor: Actor,
     approval: Approval,

@@ -4,6 +4,7 @@ Each change of a block is journaled here, makes its version one larger, and bump
 holds it, so that their prompts are compiled anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,6 +56,11 @@ select version from blocks where id = :id and organization_id = :organization_id
 OF_AGENT = f"""
 select {COLUMNS} from agent_blocks ab join blocks b on b.id = ab.block_id
 where ab.agent_id = :agent_id and ab.organization_id = :organization_id and b.deleted_at is null
+order by ab.position, b.id"""
+OF_AGENTS = f"""
+select ab.agent_id as holder_id, {COLUMNS} from agent_blocks ab join blocks b on b.id = ab.block_id
+where ab.agent_id in (select value from json_each(:ids)) and ab.organization_id = :organization_id
+    and b.deleted_at is null
 order by ab.position, b.id"""
 AGENTS_OF = """
 select ab.agent_id from agent_blocks ab join agents a on a.id = ab.agent_id
@@ -149,6 +155,15 @@ def blocks_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Block]
     """The blocks that an agent holds, in the order of its prompt."""
     rows = tx.all(OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
     return [from_row(row) for row in rows]
+
+
+def blocks_of_agents(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, list[Block]]:
+    """The blocks of several agents at once, by agent."""
+    params: Params = {"ids": dump(list(agent_ids)), "organization_id": actor.organization_id}
+    found: dict[str, list[Block]] = {agent_id: [] for agent_id in agent_ids}
+    for row in tx.all(OF_AGENTS, params):
+        found[text(row, "holder_id")].append(from_row(row))
+    return found
 
 
 def agents_of_block(tx: Transaction, actor: Actor, block_id: str) -> list[str]:

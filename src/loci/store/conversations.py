@@ -147,7 +147,8 @@ def get(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation:
 
 def head(tx: Transaction, actor: Actor, conversation_id: str) -> Row | None:
     """What a turn must know before it starts, in one statement: the conversation (`from_row`), and of its agent
-    `memory_version` and `agent_updated_at`; `awaiting` says whether an approval is pending."""
+    `memory_version` and `agent_updated_at`; `awaiting` says whether an approval is pending.
+    """
     return tx.one(HEAD, {"id": conversation_id, "organization_id": actor.organization_id})
 
 
@@ -179,7 +180,7 @@ def advance(
     )
 
 
-def set_window(  # noqa: PLR0913  one row
+def set_window(
     tx: Transaction,
     actor: Actor,
     conversation_id: str,

@@ -1,6 +1,6 @@
 """Runs: one answer to one request each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -168,6 +168,18 @@ def active_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Run]:
     return [from_row(row) for row in rows]
 
 
+def last_of_agents(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, Run]:
+    """The newest ended run of each of these agents, by agent."""
+    if not agent_ids:
+        return {}
+    params: dict[str, SqlValue] = {f"id{n}": agent_id for n, agent_id in enumerate(agent_ids)}
+    listed = ", ".join(f":{name}" for name in params)
+    params["organization_id"] = actor.organization_id
+    newest = f"select max(id) from runs where agent_id in ({listed}) and completed_at is not null group by agent_id"
+    sql = f"select {COLUMNS} from runs where organization_id = :organization_id and id in ({newest})"
+    return {run.agent_id: run for run in map(from_row, tx.all(sql, params))}
+
+
 def ask_cancel(tx: Transaction, actor: Actor, run_id: str) -> None:
     """Note that somebody wants the run to end."""
     tx.run(ASK_CANCEL, {"id": run_id, "organization_id": actor.organization_id})
@@ -208,7 +220,7 @@ def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page) -> lis
     return [from_row(row) for row in rows]
 
 
-def page_by_time(  # noqa: PLR0913  the pieces of one query
+def page_by_time(
     tx: Transaction,
     columns: str,
     table: str,

@@ -233,7 +233,7 @@ class SQLiteStore:
         try:
             with _typed_errors():
                 result = verb(transaction)
-        except BaseException as error:  # noqa: BLE001  handed to the caller; the batch goes on without it
+        except BaseException as error:
             if not self._main.in_transaction:
                 raise
             self._main.execute("rollback to one")

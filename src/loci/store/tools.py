@@ -58,6 +58,9 @@ BY_NAME = f"select {COLUMNS} from tools t where t.name = :name and t.organizatio
 OF_AGENT = f"""
 select {COLUMNS} from agent_tools a join tools t on t.id = a.tool_id
 where a.agent_id = :agent_id and a.organization_id = :organization_id order by a.position"""
+OF_AGENTS = f"""
+select a.agent_id, {COLUMNS} from agent_tools a join tools t on t.id = a.tool_id
+where a.agent_id in (select value from json_each(:ids)) and a.organization_id = :organization_id order by a.position"""
 DELETE = "delete from tools where id = :id and organization_id = :organization_id"
 ATTACH = """
 insert into agent_tools (agent_id, tool_id, organization_id, project_id, position)
@@ -153,6 +156,15 @@ def tools_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Tool]:
     """The tools of an agent in the order of attachment."""
     rows = tx.all(OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
     return [from_row(row) for row in rows]
+
+
+def tools_of_agents(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, list[Tool]]:
+    """The tools of several agents at once, by agent."""
+    params: Params = {"ids": dump(list(agent_ids)), "organization_id": actor.organization_id}
+    found: dict[str, list[Tool]] = {agent_id: [] for agent_id in agent_ids}
+    for row in tx.all(OF_AGENTS, params):
+        found[text(row, "agent_id")].append(from_row(row))
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,6 @@ from loci.config import Settings
 from loci.model.scripted import ScriptedModel
 from loci.testing.models import FixedModels
 
-_START_POLL_S = 0.005
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
@@ -52,15 +50,30 @@ async def serving(
             yield Live(url=f"http://127.0.0.1:{port}", core=app.state.core, model=chosen)
 
 
+class _Server(uvicorn.Server):
+    """Says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self.up.set()
+
+
 @asynccontextmanager
 async def _running(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    task = asyncio.ensure_future(server.serve(sockets=[listener]))
-    while not server.started and not task.done():
-        await asyncio.sleep(_START_POLL_S)
+    server = _Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
+    serving_task = asyncio.ensure_future(server.serve(sockets=[listener]))
+    up = asyncio.ensure_future(server.up.wait())
+    await asyncio.wait([serving_task, up], return_when=asyncio.FIRST_COMPLETED)
+    if serving_task.done():
+        up.cancel()
+        serving_task.result()
     try:
         yield
     finally:
         server.should_exit = True
-        await task
+        await serving_task

@@ -1,5 +1,14 @@
 """All routes, in the order in which the API document lists them."""
 
-from loci.api.routes import conversations, messages, runs
+from loci.api.routes import agent_memory, agents, blocks, conversations, messages, models, runs, tools
 
-ROUTERS = (messages.router, conversations.router, runs.router)
+ROUTERS = (
+    agents.router,
+    agent_memory.router,
+    blocks.router,
+    messages.router,
+    conversations.router,
+    runs.router,
+    tools.router,
+    models.router,
+)

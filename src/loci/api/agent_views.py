@@ -1,0 +1,84 @@
+"""Reading agents for the wire: one statement for each relation of a whole page, none for each agent."""
+
+from collections.abc import Sequence
+
+from loci.api.services import Core
+from loci.api.wire_agents import RELATIONS, AgentView, wire_agent
+from loci.api.wire_messages import WireObject
+from loci.errors import LociError
+from loci.model.base import EmbeddingInfo, ModelInfo
+from loci.store import agents, blocks, conversations, runs, tools
+from loci.store.base import Transaction
+from loci.types.actor import Actor
+from loci.types.agents import Agent
+
+
+async def wire_agents(core: Core, actor: Actor, found: Sequence[Agent], shown: frozenset[str]) -> list[WireObject]:
+    """Agents with what is to be shown of them."""
+    views = await core.store.read(_views, actor, found, shown)
+    return [wire_agent(await _completed(core, actor, view)) for view in views]
+
+
+async def wire_one(core: Core, actor: Actor, agent_id: str, shown: frozenset[str] = RELATIONS) -> WireObject:
+    """One agent. Raises NotFound."""
+    agent = await core.store.read(agents.get, actor, agent_id)
+    return (await wire_agents(core, actor, [agent], shown))[0]
+
+
+def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozenset[str]) -> list[AgentView]:
+    ids = [agent.id for agent in found]
+    held = blocks.blocks_of_agents(tx, actor, ids) if "agent.blocks" in shown else {}
+    own = tools.tools_of_agents(tx, actor, ids) if "agent.tools" in shown else {}
+    last = runs.last_of_agents(tx, actor, ids)
+    return [
+        AgentView(
+            agent=agent,
+            blocks=held.get(agent.id, ()),
+            tools=own.get(agent.id, ()),
+            message_ids=_window(tx, actor, agent) if len(found) == 1 else (),
+            last_run=last.get(agent.id),
+            shown=shown,
+        )
+        for agent in found
+    ]
+
+
+def _window(tx: Transaction, actor: Actor, agent: Agent) -> list[str]:
+    conversation = conversations.get(tx, actor, conversations.default_id(agent.id))
+    return conversations.window_ids(tx, actor, conversation)
+
+
+async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
+    agent = view.agent
+    secrets: dict[str, str] = {}
+    if "agent.secrets" in view.shown:
+        sealed = agent.tool_exec_environment
+        secrets = {key: core.vault.open(actor, key, str(value)) for key, value in sealed.items()}
+    return AgentView(
+        agent=agent,
+        blocks=view.blocks,
+        tools=view.tools,
+        message_ids=view.message_ids,
+        last_run=view.last_run,
+        shown=view.shown,
+        secrets=secrets,
+        model=await model_info(core, agent.model),
+        embedding=await _embedding_info(core, agent.embedding),
+    )
+
+
+async def model_info(core: Core, handle: str) -> ModelInfo | None:
+    """What is known of a model; None for one that cannot be had at the moment."""
+    try:
+        return (await core.models.model(handle)).info
+    except LociError:
+        return None
+
+
+async def _embedding_info(core: Core, handle: str | None) -> EmbeddingInfo | None:
+    if handle is None:
+        return None
+    try:
+        return (await core.models.embedder(handle)).info
+    except LociError:
+        return None

@@ -1,0 +1,287 @@
+"""Bodies of requests about agents, and what they mean in our own values. Unknown fields are ignored, as clients of any
+version send them.
+"""
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from loci.agent.creating import FirstMessage, NewAgent, NewBlock
+from loci.api.wire_requests import Content, parts_of
+from loci.errors import Unprocessable
+from loci.store.rules import rule_from_json
+from loci.types.agents import AgentType, CompactionMode, CompactionSettings, ModelSettings
+from loci.types.json import JsonObject, JsonValue
+from loci.types.memory import BLOCK_LIMIT_CHARS
+from loci.types.messages import Role
+from loci.types.tools import ToolRule
+
+NAME_MAX_CHARS = 1_000
+TEXT_MAX_CHARS = 2_000_000
+LIST_MAX = 1_000
+INTEGER_MAX = 2**31 - 1
+
+Name = Annotated[str, Field(max_length=NAME_MAX_CHARS)]
+LongText = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
+Names = Annotated[list[Name], Field(max_length=LIST_MAX)]
+Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
+Label = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
+Object = dict[str, Any]
+
+
+class Body(BaseModel):
+    """A request body."""
+
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+
+class BlockFields(Body):
+    """What a block may be given."""
+
+    description: LongText | None = None
+    limit: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
+    read_only: bool | None = None
+    hidden: bool | None = None
+    tags: Names | None = None
+    metadata: Object | None = None
+    template_name: Name | None = None
+    is_template: bool | None = None
+
+
+class BlockIn(BlockFields):
+    """A block to be made."""
+
+    label: Label
+    value: LongText = ""
+
+    def new_block(self) -> NewBlock:
+        """Our value."""
+        return NewBlock(
+            label=self.label,
+            value=self.value,
+            description=self.description,
+            limit_chars=self.limit or BLOCK_LIMIT_CHARS,
+            read_only=self.read_only or False,
+            hidden=self.hidden,
+            tags=tuple(self.tags or ()),
+            metadata=cast("JsonObject", self.metadata or {}),
+            template_name=self.template_name,
+        )
+
+
+class CompactionIn(Body):
+    """When and how the window is emptied."""
+
+    mode: CompactionMode = "sliding_window"
+    model: Name | None = None
+    model_settings: Object | None = None
+    prompt: LongText | None = None
+    prompt_acknowledgement: bool | None = False
+    clip_chars: Count | None = 50_000
+    sliding_window_percentage: Annotated[float, Field(ge=0, le=1)] | None = 0.3
+    warn_fraction: Annotated[float, Field(gt=0, le=1)] = 0.70
+    flush_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.90
+    evict_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.50
+
+    def settings(self) -> CompactionSettings:
+        """Our value."""
+        return CompactionSettings(
+            mode=self.mode,
+            model=self.model,
+            model_settings=cast("JsonObject | None", self.model_settings),
+            prompt=self.prompt,
+            prompt_acknowledgement=self.prompt_acknowledgement or False,
+            clip_chars=self.clip_chars,
+            sliding_window_percentage=0.3 if self.sliding_window_percentage is None else self.sliding_window_percentage,
+            warn_fraction=self.warn_fraction,
+            flush_fraction=self.flush_fraction,
+            evict_fraction=self.evict_fraction,
+        )
+
+
+class FirstMessageIn(Body):
+    """A message that an agent begins with."""
+
+    role: Literal["user", "assistant", "system"]
+    content: Content
+    name: Name | None = None
+    otid: Name | None = None
+
+
+class AgentFields(Body):
+    """What an agent may be given, when it is made and later."""
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)] | None = None
+    system: LongText | None = None
+    description: LongText | None = None
+    metadata: Object | None = None
+    tags: Names | None = None
+    model: Name | None = None
+    embedding: Name | None = None
+    llm_config: Object | None = None
+    embedding_config: Object | None = None
+    model_settings: Object | None = None
+    compaction_settings: CompactionIn | None = None
+    context_window_limit: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
+    reasoning: bool | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: Object | None = None
+    tool_ids: Names | None = None
+    block_ids: Names | None = None
+    tool_rules: Annotated[list[Object], Field(max_length=LIST_MAX)] | None = None
+    secrets: dict[Name, LongText] | None = None
+    tool_exec_environment_variables: dict[Name, LongText] | None = None
+    identity_ids: Names | None = None
+    timezone: Name | None = None
+    message_buffer_autoclear: bool | None = None
+    enable_sleeptime: bool | None = None
+    hidden: bool | None = None
+    max_files_open: Count | None = None
+    per_file_view_window_char_limit: Count | None = None
+    project_id: Name | None = None
+    template_id: Name | None = None
+    base_template_id: Name | None = None
+
+    def rules(self) -> tuple[ToolRule, ...] | None:
+        """Our rules. Raises Unprocessable."""
+        if self.tool_rules is None:
+            return None
+        return tuple(rule_from_json(cast("JsonObject", rule)) for rule in self.tool_rules)
+
+    def handle(self) -> str | None:
+        """The model's handle, also from the deprecated description of it."""
+        return self.model or _handle_in(self.llm_config)
+
+    def window_tokens(self) -> int | None:
+        """The context window that is asked for."""
+        given = self.llm_config.get("context_window") if self.llm_config else None
+        return self.context_window_limit or (given if isinstance(given, int) and given > 0 else None)
+
+    def environment(self) -> dict[str, str] | None:
+        """Secrets, in plain text still."""
+        return self.secrets if self.secrets is not None else self.tool_exec_environment_variables
+
+
+class AgentIn(AgentFields):
+    """An agent to be made."""
+
+    agent_type: AgentType = AgentType.LETTA_V1
+    memory_blocks: Annotated[list[BlockIn], Field(max_length=LIST_MAX)] | None = None
+    tools: Names | None = None
+    include_base_tools: bool | None = True
+    include_base_tool_rules: bool | None = None
+    initial_message_sequence: Annotated[list[FirstMessageIn], Field(max_length=LIST_MAX)] | None = None
+
+    def new_agent(self, sealed: JsonObject) -> NewAgent:
+        """Our value; `sealed` are the secrets as they are kept."""
+        embedding_given = bool({"embedding", "embedding_config"} & self.model_fields_set)
+        return NewAgent(
+            name=self.name,
+            agent_type=self.agent_type,
+            system=self.system,
+            model=self.handle(),
+            embedding=self.embedding or _handle_in(self.embedding_config),
+            embedding_given=embedding_given,
+            description=self.description,
+            blocks=tuple(block.new_block() for block in self.memory_blocks or ()),
+            block_ids=tuple(self.block_ids or ()),
+            tool_names=tuple(self.tools or ()),
+            tool_ids=tuple(self.tool_ids or ()),
+            include_base_tools=self.include_base_tools is not False,
+            include_base_tool_rules=self.include_base_tool_rules,
+            tool_rules=self.rules(),
+            tags=tuple(self.tags or ()),
+            model_settings=merged_settings(ModelSettings(), self),
+            compaction_settings=self.compaction_settings.settings()
+            if self.compaction_settings
+            else CompactionSettings(),
+            response_format=cast("JsonObject | None", self.response_format),
+            context_window_tokens=self.window_tokens(),
+            environment=sealed,
+            metadata=cast("JsonObject", self.metadata or {}),
+            timezone=self.timezone or "UTC",
+            message_buffer_autoclear=self.message_buffer_autoclear or False,
+            enable_sleeptime=self.enable_sleeptime,
+            hidden=self.hidden,
+            max_files_open=self.max_files_open,
+            per_file_view_window_limit_chars=self.per_file_view_window_char_limit,
+            project_id=self.project_id,
+            template_id=self.template_id,
+            base_template_id=self.base_template_id,
+            identity_ids=tuple(self.identity_ids or ()),
+            first_messages=_first_messages(self.initial_message_sequence),
+        )
+
+
+class AgentChangeIn(AgentFields):
+    """What an agent shall become; what is not named stays."""
+
+    message_ids: Annotated[list[Name], Field(max_length=200_000)] | None = None
+
+
+def _handle_in(config: Object | None) -> str | None:
+    if not config:
+        return None
+    handle = config.get("handle")
+    if isinstance(handle, str) and handle:
+        return handle
+    name = config.get("model") or config.get("embedding_model")
+    provider = config.get("provider_name") or config.get("model_endpoint_type") or config.get("embedding_endpoint_type")
+    return f"{provider}/{name}" if name and provider else None
+
+
+def _first_messages(given: list[FirstMessageIn] | None) -> tuple[FirstMessage, ...] | None:
+    if given is None:
+        return None
+    return tuple(
+        FirstMessage(
+            role=Role(item.role), parts=parts_of(item.content, Role(item.role)), name=item.name, otid=item.otid
+        )
+        for item in given
+    )
+
+
+def merged_settings(base: ModelSettings, body: AgentFields) -> ModelSettings:
+    """Model settings with what the body says on top. Raises Unprocessable for a number that is none."""
+    raw = {**base.raw, **(body.model_settings or {})}
+    config = body.llm_config or {}
+    reasoning = raw.get("reasoning")
+    effort = reasoning.get("reasoning_effort") if isinstance(reasoning, dict) else raw.get("effort")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  JSON of the client
+    thinking = raw.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  JSON of the client
+    parallel = _first(body.parallel_tool_calls, raw.get("parallel_tool_calls"), base.parallel_tool_calls)
+    return ModelSettings(
+        max_output_tokens=_whole(
+            _first(body.max_tokens, raw.get("max_output_tokens"), config.get("max_tokens"), base.max_output_tokens)
+        ),
+        temperature=_number(_first(raw.get("temperature"), config.get("temperature"), base.temperature)),
+        parallel_tool_calls=parallel is True,
+        reasoning_effort=str(effort) if effort else base.reasoning_effort,
+        reasoning_tokens_max=_whole(
+            _first(budget, config.get("max_reasoning_tokens") or None, base.reasoning_tokens_max)
+        ),
+        verbosity=str(raw["verbosity"]) if raw.get("verbosity") else base.verbosity,
+        strict=raw.get("strict") is True,
+        raw=cast("JsonObject", raw),
+    )
+
+
+def _first(*values: JsonValue) -> JsonValue:
+    return next((value for value in values if value is not None), None)
+
+
+def _whole(value: JsonValue) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= INTEGER_MAX:
+        raise Unprocessable(f"model_settings: {value!r} is not a number of tokens.")
+    return value
+
+
+def _number(value: JsonValue) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unprocessable(f"model_settings: temperature is {value!r}, which is not a number.")
+    return float(value)

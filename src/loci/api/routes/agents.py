@@ -1,0 +1,232 @@
+"""Agents: made, listed, read, changed, forgotten; and their tools."""
+
+from dataclasses import replace
+from typing import Annotated, Any, cast
+
+from fastapi import Query
+from starlette.responses import Response
+
+from loci.agent import creating, updating
+from loci.agent.updating import AgentChange
+from loci.api.agent_views import model_info, wire_agents, wire_one
+from loci.api.answers import json_answer
+from loci.api.bodies import new_router
+from loci.api.parameters import AgentId, Cursor, Included, Limit, Order, ToolId
+from loci.api.requests_agents import AgentChangeIn, AgentFields, AgentIn, Body, merged_settings
+from loci.api.services import Actor, Core, Services
+from loci.api.tool_runs import run_tool
+from loci.api.wire_agents import AgentView, wire_agent
+from loci.api.wire_values import wire_tool
+from loci.store import agents, runs, tools
+from loci.store.agents import AgentFilter
+from loci.types import actor as actors
+from loci.types.agents import Agent
+from loci.types.json import JsonObject
+from loci.types.paging import PAGE_MAX_ROWS, Page
+
+router = new_router("agents")
+
+Tags = Annotated[list[str] | None, Query()]
+
+
+@router.get("/agents")
+async def list_agents(  # noqa: PLR0917  one argument for each query parameter
+    services: Services,
+    actor: Actor,
+    included: Included,
+    name: str | None = None,
+    tags: Tags = None,
+    match_all_tags: bool = False,
+    query_text: str | None = None,
+    project_id: str | None = None,
+    template_id: str | None = None,
+    base_template_id: str | None = None,
+    identity_id: str | None = None,
+    last_stop_reason: str | None = None,
+    show_hidden_agents: bool = False,
+    before: Cursor = None,
+    after: Cursor = None,
+    limit: Limit = 50,
+    order: Order | None = None,
+    ascending: bool | None = None,
+    order_by: str | None = None,
+    sort_by: str | None = None,
+) -> Response:
+    """Agents, the newest first unless asked otherwise."""
+    chosen = AgentFilter(
+        name=name,
+        tags=tuple(tags) if tags else None,
+        match_all_tags=match_all_tags,
+        query_text=query_text,
+        project_id=project_id,
+        template_id=template_id,
+        base_template_id=base_template_id,
+        identity_id=identity_id,
+        last_stop_reason=last_stop_reason,
+        show_hidden=show_hidden_agents,
+    )
+    page = Page(
+        limit_rows=max(1, min(50 if limit is None else limit, PAGE_MAX_ROWS)),
+        before=before,
+        after=after,
+        ascending=order == "asc" if order else bool(ascending),
+    )
+    found = await services.store.read(agents.listing, actor, chosen, page, order_by=order_by or sort_by or "created_at")
+    return json_answer(await wire_agents(services, actor, found, included))
+
+
+@router.post("/agents")
+async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Response:
+    """Make an agent."""
+    sealed = _sealed(services, actor, body)
+    made = await creating.create(services.kit, actor, body.new_agent(sealed or {}))
+    view = AgentView(
+        agent=made.agent,
+        blocks=made.blocks,
+        tools=made.tools,
+        message_ids=made.message_ids,
+        secrets=body.environment() or {},
+        model=await model_info(services, made.agent.model),
+    )
+    return json_answer(wire_agent(view))
+
+
+@router.get("/agents/count")
+async def count_agents(services: Services, actor: Actor) -> Response:
+    """How many agents there are."""
+    return json_answer(await services.store.read(agents.count, actor, AgentFilter()))
+
+
+@router.get("/agents/{agent_id}")
+async def retrieve_agent(agent_id: AgentId, services: Services, actor: Actor, included: Included) -> Response:
+    """One agent."""
+    return json_answer(await wire_one(services, actor, agent_id, included))
+
+
+@router.patch("/agents/{agent_id}")
+async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Services, actor: Actor) -> Response:
+    """Change an agent; what is not named stays."""
+    current = await services.store.read(agents.get, actor, agent_id)
+    handle = body.handle()
+    if handle is not None:
+        await services.models.model(handle)
+    if body.embedding is not None:
+        await services.models.embedder(body.embedding)
+    change = AgentChange(
+        agent=_changed(current, body, _sealed(services, actor, body)),
+        tool_ids=None if body.tool_ids is None else tuple(body.tool_ids),
+        block_ids=None if body.block_ids is None else tuple(body.block_ids),
+        message_ids=None if body.message_ids is None else tuple(body.message_ids),
+    )
+    await services.store.write(updating.update, actor, change, now=services.clock.now())
+    return json_answer(await wire_one(services, actor, agent_id))
+
+
+def _sealed(core: Core, actor: actors.Actor, body: AgentFields) -> JsonObject | None:
+    """Secrets as they are kept; None when the body has none."""
+    plain = body.environment()
+    return None if plain is None else {key: core.vault.seal(actor, key, text) for key, text in plain.items()}
+
+
+_PLAIN = (
+    "name",
+    "system",
+    "description",
+    "metadata",
+    "embedding",
+    "response_format",
+    "timezone",
+    "message_buffer_autoclear",
+    "enable_sleeptime",
+    "hidden",
+    "max_files_open",
+    "project_id",
+    "template_id",
+    "base_template_id",
+)
+_NULLABLE = frozenset({"description", "response_format", "embedding", "hidden", "enable_sleeptime"})
+
+
+def _changed(current: Agent, body: AgentChangeIn, sealed: JsonObject | None) -> Agent:
+    """The agent with what the body names. Null means: not named, except where nothing is a value."""
+    given = {name: getattr(body, name) for name in _PLAIN if name in body.model_fields_set}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None or name in _NULLABLE}
+    if handle := body.handle():
+        fields["model"] = handle
+    if window := body.window_tokens():
+        fields["context_window_tokens"] = window
+    if body.tags is not None:
+        fields["tags"] = tuple(dict.fromkeys(body.tags))
+    if body.identity_ids is not None:
+        fields["identity_ids"] = tuple(body.identity_ids)
+    if body.per_file_view_window_char_limit is not None:
+        fields["per_file_view_window_limit_chars"] = body.per_file_view_window_char_limit
+    if body.compaction_settings is not None:
+        fields["compaction_settings"] = body.compaction_settings.settings()
+    if (rules := body.rules()) is not None:
+        fields["tool_rules"] = rules
+    if sealed is not None:
+        fields["tool_exec_environment"] = sealed
+    return replace(current, model_settings=merged_settings(current.model_settings, body), **fields)
+
+
+@router.delete("/agents/{agent_id}")
+async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> Response:
+    """Forget an agent with its messages. Its blocks, tools and archives stay."""
+    for run in await services.store.read(runs.active_of_agent, actor, agent_id):
+        await services.runs.cancel(actor, agent_id, run_ids=[run.id])
+    author = creating.author_of(actor)
+    await services.store.write(agents.delete, actor, author, agent_id, services.clock.now())
+    return json_answer({"message": f"Agent id={agent_id} successfully deleted"})
+
+
+@router.get("/agents/{agent_id}/tools")
+async def list_agent_tools(agent_id: AgentId, services: Services, actor: Actor, limit: Limit = None) -> Response:
+    """The tools of an agent, in the order of attachment."""
+    await services.store.read(agents.get, actor, agent_id)
+    found = await services.store.read(tools.tools_of_agent, actor, agent_id)
+    return json_answer([wire_tool(tool) for tool in found[: limit or None]])
+
+
+@router.patch("/agents/{agent_id}/tools/attach/{tool_id}")
+async def attach_tool(agent_id: AgentId, tool_id: ToolId, services: Services, actor: Actor) -> Response:
+    """Give a tool to an agent."""
+    await services.store.write(updating.attach_tool, actor, agent_id, tool_id, now=services.clock.now())
+    return json_answer(await wire_one(services, actor, agent_id))
+
+
+@router.patch("/agents/{agent_id}/tools/detach/{tool_id}")
+async def detach_tool(agent_id: AgentId, tool_id: ToolId, services: Services, actor: Actor) -> Response:
+    """Take a tool off an agent."""
+    await services.store.write(updating.detach_tool, actor, agent_id, tool_id, now=services.clock.now())
+    return json_answer(await wire_one(services, actor, agent_id))
+
+
+class ApprovalIn(Body):
+    """Whether to ask."""
+
+    requires_approval: bool
+
+
+@router.patch("/agents/{agent_id}/tools/approval/{tool_name}")
+async def modify_approval(
+    agent_id: AgentId, tool_name: str, body: ApprovalIn, services: Services, actor: Actor
+) -> Response:
+    """Say whether a person is asked before this tool of an agent runs."""
+    now, asks = services.clock.now(), body.requires_approval
+    await services.store.write(updating.set_approval, actor, agent_id, tool_name, asks=asks, now=now)
+    return json_answer(await wire_one(services, actor, agent_id))
+
+
+class ToolRunIn(Body):
+    """Arguments for a tool."""
+
+    args: dict[str, Any] = {}
+
+
+@router.post("/agents/{agent_id}/tools/{tool_name}/run")
+async def run_agent_tool(
+    agent_id: AgentId, tool_name: str, body: ToolRunIn, services: Services, actor: Actor
+) -> Response:
+    """Run a tool of an agent, as the agent would."""
+    return json_answer(await run_tool(services, actor, agent_id, tool_name, cast("JsonObject", body.args)))

@@ -1,0 +1,55 @@
+"""Running one tool of an agent by hand, as the agent would, outside of a conversation."""
+
+from loci.agent.creating import author_of
+from loci.api.services import Core
+from loci.api.wire_messages import WireObject
+from loci.errors import NotFound
+from loci.memory import changes
+from loci.store import agents, blocks, conversations, tools
+from loci.store.base import Transaction
+from loci.tools.arguments import fit
+from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome
+from loci.types.actor import Actor
+from loci.types.json import JsonObject
+
+
+async def run_tool(core: Core, actor: Actor, agent_id: str, name: str, args: JsonObject) -> WireObject:
+    """Run it. Raises NotFound, ToolRefused for arguments that do not fit, NotAvailable without a sandbox."""
+    agent = await core.store.read(agents.get, actor, agent_id)
+    held = await core.store.read(tools.tools_of_agent, actor, agent_id)
+    tool = next((tool for tool in held if tool.name == name), None)
+    if tool is None:
+        raise NotFound(f"Agent {agent_id} has no tool '{name}'.", hint="Attach it first.")
+    fitting = fit(tool.schema(), args)
+    builtin = core.builtins.get(name) if tool.source_code is None else None
+    if builtin is not None and builtin.memory is not None:
+        outcome = await core.store.write(_edit, core, actor, agent_id, builtin, fitting)
+    else:
+        context = ToolContext(
+            actor=actor,
+            agent=agent,
+            conversation_id=conversations.default_id(agent_id),
+            run_id="",
+            step_id="",
+            author=author_of(actor),
+        )
+        outside = builtin.outside if builtin else None
+        outcome = await (outside(context, fitting) if outside else core.runner.run(tool, context, fitting))
+    return {
+        "func_return": outcome.text,
+        "agent_state": None,
+        "status": outcome.status,
+        "stdout": list(outcome.stdout),
+        "stderr": list(outcome.stderr),
+        "sandbox_config_fingerprint": None,
+    }
+
+
+def _edit(
+    tx: Transaction, core: Core, actor: Actor, agent_id: str, builtin: BuiltinTool, args: JsonObject
+) -> ToolOutcome:
+    if builtin.memory is None:
+        raise NotFound("The tool edits no memory.")
+    outcome = builtin.memory(blocks.blocks_of_agent(tx, actor, agent_id), args)
+    changes.apply(tx, actor, author_of(actor), agent_id, outcome.changes, now=core.clock.now())
+    return ToolOutcome(text=outcome.text)

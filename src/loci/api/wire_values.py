@@ -1,0 +1,156 @@
+"""Blocks, tools, passages and models in the JSON of the Letta V1 API."""
+
+from loci.api.wire_messages import WireObject
+from loci.api.wire_runs import wire_moment
+from loci.model.base import EmbeddingInfo, ModelInfo
+from loci.types.json import JsonObject
+from loci.types.memory import Block, Passage
+from loci.types.tools import Tool
+
+_ENDPOINT_TYPES = frozenset(
+    ["openai", "anthropic", "google_ai", "google_vertex", "azure", "groq", "ollama", "webui", "lmstudio", "lmstudio-chatcompletions", "llamacpp", "koboldcpp", "vllm", "hugging-face", "minimax", "mistral", "together", "bedrock", "deepseek", "xai", "zai", "baseten", "fireworks", "openrouter", "chatgpt_oauth"]
+)
+
+
+def wire_block(block: Block, *, project_id: str | None = None) -> WireObject:
+    """A block."""
+    return {
+        "id": block.id,
+        "value": block.value,
+        "limit": block.limit_chars,
+        "project_id": project_id,
+        "template_name": block.template_name,
+        "is_template": block.is_template,
+        "template_id": None,
+        "base_template_id": None,
+        "deployment_id": None,
+        "entity_id": None,
+        "preserve_on_migration": False,
+        "label": block.label,
+        "read_only": block.read_only,
+        "description": block.description,
+        "metadata": block.metadata,
+        "hidden": block.hidden,
+        "tags": list(block.tags),
+        "created_by_id": block.created_by,
+        "last_updated_by_id": block.updated_by,
+    }
+
+
+def wire_tool(tool: Tool) -> WireObject:
+    """A tool."""
+    return {
+        "id": tool.id,
+        "tool_type": tool.tool_type.value,
+        "description": tool.description,
+        "source_type": tool.source_type if tool.source_code is not None else None,
+        "name": tool.name,
+        "tags": list(tool.tags),
+        "source_code": tool.source_code,
+        "json_schema": tool.json_schema,
+        "args_json_schema": tool.args_json_schema,
+        "return_char_limit": tool.return_limit_chars,
+        "pip_requirements": list(tool.pip_requirements) or None,
+        "npm_requirements": list(tool.npm_requirements) or None,
+        "default_requires_approval": tool.default_requires_approval,
+        "enable_parallel_execution": tool.enable_parallel_execution,
+        "created_by_id": tool.created_by,
+        "last_updated_by_id": tool.created_by,
+        "metadata_": tool.metadata,
+        "project_id": None,
+    }
+
+
+def wire_passage(passage: Passage) -> WireObject:
+    """A passage. Vectors are ours to keep, so `embedding` is null."""
+    return {
+        "id": passage.id,
+        "text": passage.text,
+        "tags": list(passage.tags),
+        "metadata": passage.metadata,
+        "archive_id": passage.archive_id,
+        "source_id": None,
+        "file_id": None,
+        "file_name": None,
+        "embedding": None,
+        "embedding_config": None,
+        "is_deleted": False,
+        "created_at": wire_moment(passage.created_at),
+        "updated_at": wire_moment(passage.updated_at),
+        "created_by_id": passage.created_by,
+        "last_updated_by_id": passage.created_by,
+    }
+
+
+def endpoint_type(provider_type: str) -> str:
+    """A provider's kind in the words that clients know; whatever they do not know speaks OpenAI's wire."""
+    return provider_type if provider_type in _ENDPOINT_TYPES else "openai"
+
+
+def llm_config(info: ModelInfo, window_tokens: int, settings: JsonObject) -> WireObject:
+    """The deprecated description of a model that older clients read."""
+    return {
+        "model": info.name,
+        "display_name": info.display_name or info.name,
+        "model_endpoint_type": endpoint_type(info.provider_type),
+        "model_endpoint": info.endpoint,
+        "provider_name": info.provider,
+        "provider_category": "base",
+        "model_wrapper": None,
+        "context_window": window_tokens,
+        "put_inner_thoughts_in_kwargs": False,
+        "handle": info.handle,
+        "temperature": settings.get("temperature"),
+        "max_tokens": settings.get("max_output_tokens"),
+        "enable_reasoner": settings.get("reasoning_effort") is not None,
+        "reasoning_effort": settings.get("reasoning_effort"),
+        "max_reasoning_tokens": settings.get("reasoning_tokens_max") or 0,
+        "effort": None,
+        "frequency_penalty": None,
+        "compatibility_type": None,
+        "verbosity": settings.get("verbosity"),
+        "tier": None,
+        "parallel_tool_calls": settings.get("parallel_tool_calls"),
+        "response_format": None,
+        "strict": settings.get("strict") or False,
+    }
+
+
+def wire_model(info: ModelInfo) -> WireObject:
+    """A model in the list of models."""
+    return {
+        **llm_config(info, info.window_tokens, {}),
+        "name": info.name,
+        "provider_type": endpoint_type(info.provider_type),
+        "max_context_window": info.window_tokens,
+        "max_tokens": info.output_tokens_max,
+        "model_type": "llm",
+    }
+
+
+def embedding_config(info: EmbeddingInfo) -> WireObject:
+    """The deprecated description of an embedding model that older clients read."""
+    return {
+        "embedding_endpoint_type": endpoint_type(info.provider_type),
+        "embedding_endpoint": info.endpoint,
+        "embedding_model": info.name,
+        "embedding_dim": info.dimensions,
+        "embedding_chunk_size": 300,
+        "handle": info.handle,
+        "batch_size": 32,
+        "azure_endpoint": None,
+        "azure_version": None,
+        "azure_deployment": None,
+    }
+
+
+def wire_embedding(info: EmbeddingInfo) -> WireObject:
+    """An embedding model in the list of embedding models."""
+    return {
+        **embedding_config(info),
+        "name": info.name,
+        "display_name": info.handle,
+        "provider_name": info.provider,
+        "provider_type": endpoint_type(info.provider_type),
+        "model_type": "embedding",
+    }

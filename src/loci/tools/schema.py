@@ -1,0 +1,183 @@
+'''The JSON schema of a tool from its Python source. Pure: the source is parsed and never run.
+
+The last function on the top level is the tool. Types come from its annotations, words from its docstring in Google style:
+
+    def roll(sides: int, times: int = 1) -> str:
+        """Roll a die.
+
+Args:
+            sides: How many sides it has.
+            times: How often it is rolled.
+        """
+'''
+
+import ast
+import re
+from collections.abc import Mapping
+
+from loci.errors import BadRequest
+from loci.types.json import JsonObject, JsonValue
+from loci.types.tools import ToolSchema
+
+SOURCE_MAX_CHARS = 200_000
+_SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null"}
+_LISTS = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set"})
+_OBJECTS = frozenset({"dict", "Dict", "Mapping"})
+_ARGUMENT = re.compile(r"^(\s+)\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)$")
+_SECTION = re.compile(r"^(Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?)\s*:\s*$")
+_HIDDEN = "agent_state"
+"""Arguments whose names begin with this are given by the server and not shown to a model."""
+
+
+def schema_from_source(source: str, name: str | None = None) -> ToolSchema:
+    """The schema of the function. Raises BadRequest that says what is missing and how it should look."""
+    function = _function(source, name)
+    documentation = ast.get_docstring(function)
+    if not documentation:
+        raise BadRequest(
+            f"The function '{function.name}' has no docstring.",
+            hint="Describe what it does, and every argument under 'Args:'; models choose tools by these words.",
+        )
+    summary, described = _read(documentation)
+    properties: dict[str, JsonValue] = {}
+    required: list[str] = []
+    for argument, default in _arguments(function):
+        if argument.arg.startswith(_HIDDEN):
+            continue
+        if argument.arg not in described:
+            raise BadRequest(
+                f"The argument '{argument.arg}' of '{function.name}' is not described in the docstring.",
+                hint=f"Add a line under 'Args:', such as '    {argument.arg}: What it means.'",
+            )
+        if argument.annotation is None:
+            raise BadRequest(
+                f"The argument '{argument.arg}' of '{function.name}' has no type.",
+                hint=f"Write it as '{argument.arg}: str', or int, float, bool, list[str], dict.",
+            )
+        shape = _shape(argument.annotation, argument.arg)
+        properties[argument.arg] = {**shape, "description": described[argument.arg]}
+        if default is None:
+            required.append(argument.arg)
+    parameters: JsonObject = {"type": "object", "properties": properties, "required": required}
+    return ToolSchema(name=function.name, description=summary, parameters=parameters)
+
+
+def _function(source: str, name: str | None) -> ast.FunctionDef | ast.AsyncFunctionDef:
+    if len(source) > SOURCE_MAX_CHARS:
+        raise BadRequest(f"The source is longer than {SOURCE_MAX_CHARS} characters.")
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise BadRequest(f"The source is not valid Python: {error}.") from error
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    chosen = [node for node in found if name is None or node.name == name]
+    if not chosen:
+        what = f"no function '{name}'" if name else "no function on its top level"
+        raise BadRequest(f"The source has {what}.", hint="Define the tool with 'def name(...):'.")
+    return chosen[-1]
+
+
+def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[tuple[ast.arg, ast.expr | None]]:
+    given = function.args
+    if given.vararg or given.kwarg:
+        raise BadRequest(f"'{function.name}' takes *args or **kwargs; name every argument, so that a model knows them.")
+    placed = [*given.posonlyargs, *given.args]
+    defaults: list[ast.expr | None] = [None] * (len(placed) - len(given.defaults)) + list(given.defaults)
+    return list(zip(placed, defaults, strict=True)) + list(zip(given.kwonlyargs, given.kw_defaults, strict=True))
+
+
+def _read(documentation: str) -> tuple[str, dict[str, str]]:
+    """The words before the first section, and the description of each argument."""
+    summary: list[str] = []
+    described: dict[str, list[str]] = {}
+    section, current, indent = "", "", 0
+    for line in documentation.split("\n"):
+        heading = _SECTION.match(line)
+        if heading:
+            section, current = heading.group(1), ""
+        elif not section:
+            summary.append(line.strip())
+        elif section in ("Args", "Arguments", "Parameters"):
+            match = _ARGUMENT.match(line)
+            if match and (not current or len(match.group(1)) <= indent):
+                current, indent = match.group(2), len(match.group(1))
+                described[current] = [match.group(3).strip()]
+            elif current and line.strip():
+                described[current].append(line.strip())
+    words = {name: " ".join(part for part in lines if part) for name, lines in described.items()}
+    return "\n".join(summary).strip(), words
+
+
+def _shape(annotation: ast.expr, argument: str) -> dict[str, JsonValue]:
+    """The JSON schema of an annotation. It is read, never evaluated."""
+    match annotation:
+        case ast.Constant(value=None):
+            return {"type": "null"}
+        case ast.Constant(value=str() as text):
+            return _shape(_quoted(text, argument), argument)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return _named(name, argument)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _either([left, right], argument)
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            return _generic(name, inner, argument)
+        case _:
+            raise _unknown(argument, ast.unparse(annotation))
+
+
+def _quoted(text: str, argument: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise _unknown(argument, text) from error
+
+
+def _named(name: str, argument: str) -> dict[str, JsonValue]:
+    if name in _SIMPLE:
+        return {"type": _SIMPLE[name]}
+    if name in _LISTS:
+        return {"type": "array", "items": {"type": "string"}}
+    if name in _OBJECTS:
+        return {"type": "object"}
+    if name == "Any":
+        return {"type": "string"}
+    raise _unknown(argument, name)
+
+
+def _generic(name: str, inner: ast.expr, argument: str) -> dict[str, JsonValue]:
+    parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
+    if name == "Optional":
+        return _either([*parts, ast.Constant(value=None)], argument)
+    if name == "Union":
+        return _either(parts, argument)
+    if name == "Literal":
+        values = [part.value for part in parts if isinstance(part, ast.Constant)]
+        kinds = {type(value) for value in values}
+        kind = "integer" if kinds == {int} else "string"
+        return {"type": kind, "enum": [value for value in values if isinstance(value, str | int)]}
+    if name in _LISTS:
+        kept = [part for part in parts if not (isinstance(part, ast.Constant) and part.value is ...)]
+        return {"type": "array", "items": _shape(kept[0], argument)}
+    if name in _OBJECTS:
+        return {"type": "object", "additionalProperties": _shape(parts[-1], argument)}
+    if name == "Annotated":
+        return _shape(parts[0], argument)
+    raise _unknown(argument, name)
+
+
+def _either(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
+    """One of several types. None among them only says that the argument may be left out."""
+    shapes = [shape for part in parts if (shape := _shape(part, argument)).get("type") != "null"]
+    flat: list[JsonValue] = []
+    for shape in shapes:
+        inner = shape.get("anyOf")
+        flat += list(inner) if isinstance(inner, list) else [shape]
+    only = flat[0] if len(flat) == 1 else None
+    return dict(only) if isinstance(only, Mapping) else {"anyOf": flat}
+
+
+def _unknown(argument: str, text: str) -> BadRequest:
+    return BadRequest(
+        f"The type '{text}' of the argument '{argument}' is not one that a model can be told.",
+        hint="Use str, int, float, bool, list[...], dict, Optional, Union or Literal, or send 'json_schema' yourself.",
+    )
