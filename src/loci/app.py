@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +55,7 @@ def build(settings: Settings, doubles: Doubles | None = None) -> FastAPI:
     chosen = doubles or Doubles()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with running(settings, chosen) as core:
             app.state.core = core
             yield
@@ -77,7 +77,7 @@ def open_store(settings: Settings) -> Store:
 
 
 @asynccontextmanager
-async def running(settings: Settings, doubles: Doubles) -> AsyncIterator[Core]:
+async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     """A server's parts, opened in order and closed in reverse."""
     clock = doubles.clock
     store = doubles.store or open_store(settings)

@@ -114,7 +114,7 @@ def with_heartbeat_arguments(schema: ToolSchema) -> ToolSchema:
         parameters={
             **schema.parameters,
             "properties": {THINKING: _THINKING_SCHEMA, **own, **extra},
-            "required": [THINKING, *needed, *extra],
+            "required": list(dict.fromkeys([THINKING, *needed, *extra])),
         },
     )
 

@@ -63,7 +63,7 @@ def _depth_over(value: object, levels: int) -> bool:
         below: list[object] = []
         for item in layer:
             if isinstance(item, dict):
-                below.extend(item.values())  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]  any JSON
+                below.extend(item.values())  # pyright: ignore[reportUnknownArgumentType]  any JSON
             elif isinstance(item, list):
                 below.extend(item)  # pyright: ignore[reportUnknownArgumentType]  any JSON
         if not below:
@@ -76,7 +76,7 @@ def _has_nul(value: object) -> bool:
     if isinstance(value, str):
         return "\x00" in value
     if isinstance(value, dict):
-        return any(_has_nul(item) for pair in value.items() for item in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]  any JSON
+        return any(_has_nul(item) for pair in value.items() for item in pair)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  any JSON
     return isinstance(value, list) and any(map(_has_nul, value))  # pyright: ignore[reportUnknownArgumentType]  any JSON
 
 

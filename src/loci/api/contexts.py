@@ -7,7 +7,7 @@ from loci.agent.recompile import compile_now
 from loci.agent.turn import Kit
 from loci.agent.window import Bundle, Window
 from loci.api.services import Core
-from loci.api.wire_messages import WireObject, wire_list
+from loci.api.wire_messages import PLAIN_VIEW, WireObject, wire_list
 from loci.errors import NotFound
 from loci.model.tokens import START, estimate, messages_bytes, text_bytes
 from loci.store import conversations, messages, passages
@@ -83,5 +83,5 @@ def _shown(
         "directories": None,
         "summary_memory": summary or None,
         "functions_definitions": functions,
-        "messages": list(wire_list(window.messages)),
+        "messages": list(wire_list(window.messages, PLAIN_VIEW)),
     }

@@ -19,25 +19,28 @@ Cursor = Annotated[str | None, Query(max_length=200, description="Id of an item 
 Limit = Annotated[int | None, Query(ge=0, le=10_000, description=f"Items at most; more than {PAGE_MAX_ROWS} are cut.")]
 
 
-def page_of(default_order: Order, default_limit: int = 50) -> type[Page]:
-    """A dependency that reads a page from the query."""
-
-    async def read(
-        before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order | None = None
-    ) -> Page:
-        rows = default_limit if limit is None else limit
-        return Page(
-            limit_rows=max(1, min(rows, PAGE_MAX_ROWS)),
-            before=before,
-            after=after,
-            ascending=(order or default_order) == "asc",
-        )
-
-    return Annotated[Page, Depends(read)]  # type: ignore[return-value]  # FastAPI reads the annotation
+DEFAULT_ROWS = 50
 
 
-NewestFirst = page_of("desc")
-OldestFirst = page_of("asc")
+def page(before: str | None, after: str | None, limit: int | None, order: Order) -> Page:
+    """A page as the query asks for it."""
+    rows = DEFAULT_ROWS if limit is None else limit
+    bounded = max(1, min(rows, PAGE_MAX_ROWS))
+    return Page(limit_rows=bounded, before=before, after=after, ascending=order == "asc")
+
+
+async def _newest_first(
+    before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "desc"
+) -> Page:
+    return page(before, after, limit, order)
+
+
+async def _oldest_first(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "asc") -> Page:
+    return page(before, after, limit, order)
+
+
+NewestFirst = Annotated[Page, Depends(_newest_first)]
+OldestFirst = Annotated[Page, Depends(_oldest_first)]
 
 
 async def _included(

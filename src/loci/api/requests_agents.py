@@ -246,10 +246,8 @@ def merged_settings(base: ModelSettings, body: AgentFields) -> ModelSettings:
     """Model settings with what the body says on top. Raises Unprocessable for a number that is none."""
     raw = {**base.raw, **(body.model_settings or {})}
     config = body.llm_config or {}
-    reasoning = raw.get("reasoning")
-    effort = reasoning.get("reasoning_effort") if isinstance(reasoning, dict) else raw.get("effort")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  JSON of the client
-    thinking = raw.get("thinking")
-    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  JSON of the client
+    effort = _inside(raw, "reasoning", "reasoning_effort") or raw.get("effort")
+    budget = _inside(raw, "thinking", "budget_tokens")
     parallel = _first(body.parallel_tool_calls, raw.get("parallel_tool_calls"), base.parallel_tool_calls)
     return ModelSettings(
         max_output_tokens=_whole(
@@ -265,6 +263,11 @@ def merged_settings(base: ModelSettings, body: AgentFields) -> ModelSettings:
         strict=raw.get("strict") is True,
         raw=cast("JsonObject", raw),
     )
+
+
+def _inside(raw: Object, outer: str, inner: str) -> JsonValue:
+    value = raw.get(outer)
+    return cast("JsonObject", value).get(inner) if isinstance(value, dict) else None
 
 
 def _first(*values: JsonValue) -> JsonValue:

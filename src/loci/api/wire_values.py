@@ -8,7 +8,10 @@ from loci.types.memory import Block, Passage
 from loci.types.tools import Tool
 
 _ENDPOINT_TYPES = frozenset(
-    ["openai", "anthropic", "google_ai", "google_vertex", "azure", "groq", "ollama", "webui", "lmstudio", "lmstudio-chatcompletions", "llamacpp", "koboldcpp", "vllm", "hugging-face", "minimax", "mistral", "together", "bedrock", "deepseek", "xai", "zai", "baseten", "fireworks", "openrouter", "chatgpt_oauth"]
+    (
+        "openai anthropic google_ai google_vertex azure groq ollama webui lmstudio llamacpp koboldcpp vllm hugging-face "
+        "minimax mistral together bedrock deepseek xai zai baseten fireworks openrouter chatgpt_oauth"
+    ).split()
 )
 
 

@@ -4,18 +4,22 @@ The plan never parts a tool call from its result, never drops the newest words o
 summary that takes the place of what leaves is derived data and can be rebuilt. See MemGPT, arXiv 2310.08560, sec. 2.2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import orjson
 
-from loci.types.agents import CompactionSettings
+from loci.types.agents import CompactionMode, CompactionSettings
 from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
 SUMMARY_WINDOW_SHARE = 0.1
 """The part of the window that a summary may fill at most."""
-_BYTES_PER_TOKEN = 4
+_CHARS_PER_TOKEN = 4
+_KEPT_SHARE_LEAST = 0.25
+"""Of what system prompt, tools and summary leave free, so that an agent with much core memory keeps some talk."""
+_WHOLE: tuple[CompactionMode, ...] = ("all", "self_compact_all")
 _CLIPPED_CHARS_LEAST = 200
 _NOTE_CHARS = 40
 _ARGUMENTS_SHOWN_CHARS = 300
@@ -51,6 +55,8 @@ class _Unit:
     messages: tuple[Message, ...]
     tokens: int
     fixed: bool
+    talk_count: int
+    """Messages among them that are no earlier summary."""
 
 
 def pressure(tokens: int, window_tokens: int, settings: CompactionSettings, *, warned: bool) -> Pressure:
@@ -77,27 +83,23 @@ def plan(
         tokens: The estimated size of each.
         window_tokens: What the model takes in.
         fixed_tokens: What always stays: system prompt and tool schemas.
-        settings: The agent's settings; `evict_fraction` of the window is emptied, in sliding modes at least
-            `sliding_window_percentage` of the messages.
+        settings: The agent's settings. Sliding modes take at least `sliding_window_percentage` of the messages, the
+            others all before the newest words of the user; both take on until `evict_fraction` of the window is free.
     """
     summary_tokens = _summary_tokens(window_tokens, settings)
     units = _units(messages, tokens)
-    room = window_tokens * (1 - settings.evict_fraction) - fixed_tokens - summary_tokens
-    least = _least(units, settings)
-    left = sum(unit.tokens for unit in units)
-    gone: set[int] = set()
-    for number, unit in enumerate(units):
-        if number >= least and left <= room:
-            break
-        if not unit.fixed:
-            gone.add(number)
-            left -= unit.tokens
-    kept = [message for number, unit in enumerate(units) if number not in gone for message in unit.messages]
-    limit = int(window_tokens * settings.flush_fraction) - fixed_tokens - (summary_tokens if gone else 0)
-    clips, left = _clips(kept, left, limit)
+    flush_line = int(window_tokens * settings.flush_fraction)
+    usable = flush_line - fixed_tokens - summary_tokens
+    goal = int(window_tokens * (1 - settings.evict_fraction)) - fixed_tokens - summary_tokens
+    gone = _leaving(units, max(goal, int(usable * _KEPT_SHARE_LEAST)), settings, summary_tokens)
+    staying = [unit for number, unit in enumerate(units) if number not in gone]
+    kept = tuple(message for unit in staying for message in unit.messages)
+    limit = usable if gone else flush_line - fixed_tokens
+    sizes = {message.id: size for message, size in zip(messages, tokens, strict=True)}
+    clips, left = _clips(kept, sizes, sum(unit.tokens for unit in staying), limit)
     return CompactionPlan(
         evicted=tuple(message for number, unit in enumerate(units) if number in gone for message in unit.messages),
-        kept=tuple(kept),
+        kept=kept,
         clips=clips,
         summary_tokens_max=summary_tokens,
         overflow=left > limit,
@@ -106,7 +108,7 @@ def plan(
 
 def _summary_tokens(window_tokens: int, settings: CompactionSettings) -> int:
     most = int(window_tokens * SUMMARY_WINDOW_SHARE)
-    return min(most, settings.clip_chars // _BYTES_PER_TOKEN) if settings.clip_chars else most
+    return min(most, settings.clip_chars // _CHARS_PER_TOKEN) if settings.clip_chars else most
 
 
 def _units(messages: Sequence[Message], tokens: Sequence[int]) -> list[_Unit]:
@@ -122,7 +124,8 @@ def _units(messages: Sequence[Message], tokens: Sequence[int]) -> list[_Unit]:
     for position, group in enumerate(groups):
         last_call = position == len(groups) - 1 and bool(messages[group[0]].tool_calls)
         fixed = newest in group or last_call or any(messages[n].role is Role.SYSTEM for n in group)
-        units.append(_Unit(tuple(messages[n] for n in group), sum(tokens[n] for n in group), fixed))
+        talk_count = sum(messages[n].kind is not Kind.SUMMARY for n in group)
+        units.append(_Unit(tuple(messages[n] for n in group), sum(tokens[n] for n in group), fixed, talk_count))
     return units
 
 
@@ -130,27 +133,42 @@ def _is_word_of_user(message: Message) -> bool:
     return message.role is Role.USER and message.kind is Kind.PLAIN
 
 
-def _least(units: Sequence[_Unit], settings: CompactionSettings) -> int:
-    """How many of the units are gone through in any case, from the oldest on."""
-    if settings.mode in ("all", "self_compact_all"):
-        newest = (n for n, unit in enumerate(units) if any(_is_word_of_user(message) for message in unit.messages))
-        return max(newest, default=len(units))
+def _leaving(units: Sequence[_Unit], room: int, settings: CompactionSettings, summary_tokens: int) -> set[int]:
+    """The numbers of the units that go, oldest first: those that the mode names, then as many as it takes to fit."""
+    newest = max((n for n, unit in enumerate(units) if any(map(_is_word_of_user, unit.messages))), default=len(units))
+    whole = settings.mode in _WHOLE and any(unit.talk_count and not unit.fixed for unit in units[:newest])
     share = min(max(settings.sliding_window_percentage, 0.0), 1.0)
-    return int(len(units) * share)
+    # One at least, so that a model that finds the window too long in spite of our estimate gets a shorter one.
+    wanted = max(1, ceil(share * sum(unit.talk_count for unit in units)))
+    left, taken = sum(unit.tokens for unit in units), 0
+    gone: set[int] = set()
+    for number, unit in enumerate(units):
+        due = number < newest if whole else taken < wanted and number < len(units) - 1
+        if not due and left <= room:
+            break
+        if not unit.fixed:
+            gone.add(number)
+            left -= unit.tokens
+            taken += unit.talk_count
+    if not taken and sum(units[number].tokens for number in gone) <= summary_tokens:
+        return set()  # a summary of nothing but the last summary gains nothing
+    return gone
 
 
-def _clips(kept: Sequence[Message], left: int, limit: int) -> tuple[tuple[Clip, ...], int]:
+def _clips(kept: Sequence[Message], sizes: Mapping[str, int], left: int, limit: int) -> tuple[tuple[Clip, ...], int]:
     """Cut the longest tool results until it fits; never the words of a person or of the agent."""
     clips: list[Clip] = []
-    results = [(message.id, result) for message in kept for result in message.tool_results]
-    for message_id, result in sorted(results, key=lambda item: len(item[1].text), reverse=True):
+    results = [(message, result) for message in kept for result in message.tool_results]
+    for message, result in sorted(results, key=lambda item: len(item[1].text), reverse=True):
         if left <= limit:
             break
-        excess_chars = (left - limit) * _BYTES_PER_TOKEN + _NOTE_CHARS
+        all_chars = sum(len(each.text) for each in message.tool_results)
+        chars_per_token = max(_CHARS_PER_TOKEN, ceil(all_chars / max(1, sizes[message.id])))
+        excess_chars = (left - limit) * chars_per_token + _NOTE_CHARS
         chars_max = max(_CLIPPED_CHARS_LEAST, len(result.text) - excess_chars)
-        saved = (len(result.text) - chars_max - _NOTE_CHARS) // _BYTES_PER_TOKEN
+        saved = (len(result.text) - chars_max - _NOTE_CHARS) // chars_per_token
         if saved > 0:
-            clips.append(Clip(message_id=message_id, call_id=result.call_id, chars_max=chars_max))
+            clips.append(Clip(message_id=message.id, call_id=result.call_id, chars_max=chars_max))
             left -= saved
     return tuple(clips), left
 

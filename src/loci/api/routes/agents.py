@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from fastapi import Query
+from pydantic import Field
 from starlette.responses import Response
 
 from loci.agent import creating, updating
@@ -221,7 +222,7 @@ async def modify_approval(
 class ToolRunIn(Body):
     """Arguments for a tool."""
 
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default_factory=dict)
 
 
 @router.post("/agents/{agent_id}/tools/{tool_name}/run")

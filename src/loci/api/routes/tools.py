@@ -226,7 +226,7 @@ class RunIn(ToolFields):
     """A tool to be tried."""
 
     source_code: LongText
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default_factory=dict)
     name: Name | None = None
     env_vars: dict[str, str] | None = None
 
