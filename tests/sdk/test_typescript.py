@@ -1,0 +1,37 @@
+"""The unmodified public TypeScript client against a real server process, before and after a kill."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.processes import start
+
+FOLDER = Path(__file__).parent.parent / "typescript"
+NODE, NPM = shutil.which("node"), shutil.which("npm")
+
+
+@pytest.mark.skipif(NODE is None or NPM is None, reason="Node.js is not installed")
+def test_a_typescript_client_finds_its_agent_again_after_a_kill(tmp_path: Path) -> None:
+    if not (FOLDER / "node_modules").is_dir():
+        run(["npm", "ci", "--no-audit", "--no-fund"])
+    run(["npx", "--no-install", "tsc"])
+    home = tmp_path / "home"
+    home.mkdir()
+    first = start(home)
+    try:
+        agent_id = run(["node", "dist/first-hour.js", first.url, "before"])
+    finally:
+        first.kill()
+    second = start(home)
+    try:
+        assert run(["node", "dist/first-hour.js", second.url, "after", agent_id]) == "ok"
+    finally:
+        second.kill()
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=180, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip().split("\n")[-1]
