@@ -1,7 +1,7 @@
 """A database with one agent and one conversation, and runs in it that are made by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -49,7 +49,7 @@ def _set_up(tx: Transaction) -> None:
 
 
 @asynccontextmanager
-async def a_store() -> AsyncIterator[SQLiteStore]:
+async def a_store() -> AsyncGenerator[SQLiteStore]:
     store = SQLiteStore(":memory:")
     await store.open()
     await store.write(_set_up)
@@ -108,7 +108,7 @@ class HandMadeRun:
         self._more.set()
         self._more = asyncio.Event()
 
-    async def follow(self, start: int = 0) -> AsyncIterator[Sequence[Event]]:
+    async def follow(self, start: int = 0) -> AsyncGenerator[Sequence[Event]]:
         while True:
             more = self._more
             batch = self._events[start:]

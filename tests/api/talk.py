@@ -1,6 +1,6 @@
 """A server, the public client of it, and an agent to talk with."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,7 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(folder: Path, **options: Any) -> AsyncIterator[Talk]:
+async def talking(folder: Path, **options: Any) -> AsyncGenerator[Talk]:
     async with (
         serving(folder, **options) as live,
         AsyncLetta(base_url=live.url, api_key="x", max_retries=0) as sdk,
