@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from letta_client import AsyncLetta
 
 from loci.testing.live import Live, serving
@@ -20,12 +20,12 @@ class Client:
 
     live: Live
     sdk: AsyncLetta
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def get(self, path: str, **query: Any) -> Any:
         """What the server answers in plain JSON, without the headers of a client."""
         answer = await self.http.get(path, params=query)
-        assert answer.status_code == httpx.codes.OK, answer.text
+        assert answer.status_code == httpx2.codes.OK, answer.text
         return answer.json()
 
 
@@ -34,6 +34,6 @@ async def client_of(folder: Path, **options: Any) -> AsyncIterator[Client]:
     async with (
         serving(folder, **options) as live,
         AsyncLetta(base_url=live.url, api_key="x", max_retries=0) as sdk,
-        httpx.AsyncClient(base_url=live.url) as http,
+        httpx2.AsyncClient(base_url=live.url) as http,
     ):
         yield Client(live, sdk, http)

@@ -1,15 +1,8 @@
-'''The JSON schema of a tool from its Python source. Pure: the source is parsed and never run.
+"""The JSON schema of a tool from its Python source. Pure: the source is parsed and never run.
 
-The last function on the top level is the tool. Types come from its annotations, words from its docstring in Google style:
-
-    def roll(sides: int, times: int = 1) -> str:
-        """Roll a die.
-
-Args:
-            sides: How many sides it has.
-            times: How often it is rolled.
-        """
-'''
+The last function on the top level is the tool, unless one is named. Types come from its annotations, words from its
+docstring in Google style: a summary, and each argument with its meaning in a section `Args:`.
+"""
 
 import ast
 import re
@@ -140,34 +133,47 @@ def _named(name: str, argument: str) -> dict[str, JsonValue]:
     if name in _OBJECTS:
         return {"type": "object"}
     if name == "Any":
-        return {"type": "string"}
+        return {}
     raise _unknown(argument, name)
 
 
 def _generic(name: str, inner: ast.expr, argument: str) -> dict[str, JsonValue]:
     parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
-    if name == "Optional":
-        return _either([*parts, ast.Constant(value=None)], argument)
-    if name == "Union":
-        return _either(parts, argument)
-    if name == "Literal":
-        values = [part.value for part in parts if isinstance(part, ast.Constant)]
-        kinds = {type(value) for value in values}
-        kind = "integer" if kinds == {int} else "string"
-        return {"type": kind, "enum": [value for value in values if isinstance(value, str | int)]}
-    if name in _LISTS:
-        kept = [part for part in parts if not (isinstance(part, ast.Constant) and part.value is ...)]
-        return {"type": "array", "items": _shape(kept[0], argument)}
-    if name in _OBJECTS:
-        return {"type": "object", "additionalProperties": _shape(parts[-1], argument)}
-    if name == "Annotated":
-        return _shape(parts[0], argument)
-    raise _unknown(argument, name)
+    parts = [part for part in parts if not (isinstance(part, ast.Constant) and part.value is ...)]
+    if not parts:
+        raise _unknown(argument, f"{name}[()]")
+    match name:
+        case "Optional" | "Union":
+            return _either(parts, argument)
+        case "Literal":
+            return _one_of(parts, argument)
+        case "Annotated":
+            return _shape(parts[0], argument)
+        case _ if name in _LISTS:
+            return {"type": "array", "items": _shape(parts[0], argument)}
+        case _ if name in _OBJECTS:
+            return {"type": "object", "additionalProperties": _shape(parts[-1], argument)}
+        case _:
+            raise _unknown(argument, name)
+
+
+def _one_of(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
+    """The values of a Literal; None among them only says that the argument may be left out."""
+    values: list[JsonValue] = []
+    for part in parts:
+        if not isinstance(part, ast.Constant) or not isinstance(part.value, str | int | None):
+            raise _unknown(argument, f"Literal[{ast.unparse(part)}]")
+        if part.value is not None:
+            values.append(part.value)
+    kinds = {_SIMPLE[type(value).__name__] for value in values}
+    return {"type": kinds.pop(), "enum": values} if len(kinds) == 1 else {"enum": values}
 
 
 def _either(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
     """One of several types. None among them only says that the argument may be left out."""
     shapes = [shape for part in parts if (shape := _shape(part, argument)).get("type") != "null"]
+    if not all(shapes):
+        return {}  # one of them is Any
     flat: list[JsonValue] = []
     for shape in shapes:
         inner = shape.get("anyOf")
