@@ -45,6 +45,31 @@ def test_children_are_constrained_after_their_parent_only() -> None:
     assert rules.allowed([rule], TOOLS, past("look", "write")).names == set(TOOLS)
 
 
+def test_a_call_that_was_refused_or_failed_opens_no_way_around_a_rule() -> None:
+    rule = ConstrainChildTools(tool_name="look", children=("write",))
+    refused = PastCall(name="send", output="Error: ...", ok=False)
+
+    assert rules.allowed([rule], TOOLS, [*past("look"), refused]).names == {"write"}
+    assert rules.allowed([RunFirst(tool_name="send")], TOOLS, [refused]).forced == "send"
+    assert rules.missing_before_exit([RequiredBeforeExit(tool_name="send")], TOOLS, [refused]) == ["send"]
+
+
+def test_a_call_that_failed_counts_against_the_maximum_also_of_the_first_tool() -> None:
+    every: list[ToolRule] = [MaxCountPerStep(tool_name="send", max_count_limit=2), RunFirst(tool_name="send")]
+    failed = PastCall(name="send", output="Error: ...", ok=False)
+
+    assert rules.allowed(every, TOOLS, [failed]).names == {"send"}
+    assert rules.allowed(every, TOOLS, [failed, failed]).names == {"look", "write"}
+
+
+def test_arguments_that_a_parent_fixes_go_with_the_child() -> None:
+    nodes = ({"name": "write", "args": {"where": "here"}}, {"name": "send"}, {"args": {"x": 1}})
+    rule = ConstrainChildTools(tool_name="look", children=("write", "send"), child_arg_nodes=nodes)
+
+    assert rules.allowed([rule], TOOLS, past("look")).args == {"write": {"where": "here"}}
+    assert rules.allowed([rule], TOOLS, past("send")).args == {}
+
+
 def test_a_tool_is_used_up_after_its_count() -> None:
     rule = MaxCountPerStep(tool_name="look", max_count_limit=2)
 
@@ -71,6 +96,11 @@ def test_children_of_a_parent_last_rule_need_it_directly_before() -> None:
         ("7", "look"),
         (7, "look"),
         ('{"message": 7}', "look"),
+        ('{"message": 7.0}', "look"),
+        ("[" * 500 + "]" * 500, None),
+        (10**30, None),
+        ("\ud800", None),
+        (float("nan"), None),
         ("something else", None),
         ('{"message": null}', None),
         ("{broken", None),
@@ -88,13 +118,25 @@ def test_a_conditional_falls_back_to_its_default() -> None:
     assert rules.allowed([rule], TOOLS, past("look", output="no")).names == {"send"}
 
 
+def test_a_conditional_that_requires_a_match_allows_nothing_without_one() -> None:
+    rule = Conditional(
+        tool_name="look", child_output_mapping={"yes": "write"}, default_child="send", require_output_mapping=True
+    )
+
+    assert rules.allowed([rule], TOOLS, past("look", output="yes")).names == {"write"}
+    assert rules.allowed([rule], TOOLS, past("look", output="no")).names == set()
+
+
 def test_a_refusal_names_what_is_allowed() -> None:
     rule = ConstrainChildTools(tool_name="look", children=("write",))
 
     refused = rules.refusal([rule], "send", TOOLS, past("look"))
     assert refused == "Error: the tool rules do not allow 'send' at this point. Allowed now: write."
     assert rules.refusal([rule], "write", TOOLS, past("look")) is None
-    assert rules.refusal([], "fly", TOOLS, []) == "Error: there is no tool 'fly'. The available tools are: look, send, write."
+    assert (
+        rules.refusal([], "fly", TOOLS, [])
+        == "Error: there is no tool 'fly'. The available tools are: look, send, write."
+    )
 
 
 def test_exit_beats_continue() -> None:
@@ -122,6 +164,10 @@ def test_rules_are_told_in_words() -> None:
     every: list[ToolRule] = [RunFirst(tool_name="look"), ContinueLoop(tool_name="write"), ExitLoop(tool_name="send")]
 
     assert rules.rules_text(every) == "- Call look first.\n- Calling send ends your turn."
+    conditional = Conditional(tool_name="look", child_output_mapping={"yes": "write"}, default_child="send")
+    assert rules.rules_text([conditional]) == (
+        "- What look returns decides which tool may follow: yes leads to write; anything else to send."
+    )
 
 
 NAMES = st.sampled_from([*TOOLS, "unknown"])
@@ -135,6 +181,7 @@ RULES = st.one_of(
         tool_name=NAMES,
         child_output_mapping=st.dictionaries(st.text(max_size=4), NAMES, max_size=3),
         default_child=st.none() | NAMES,
+        require_output_mapping=st.booleans(),
     ),
     st.builds(ConstrainChildTools, tool_name=NAMES, children=CHILDREN),
     st.builds(MaxCountPerStep, tool_name=NAMES, max_count_limit=st.integers(1, 3)),
@@ -147,7 +194,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=7), inner, max_size=3),
     max_leaves=5,
 )
-CALLS = st.lists(st.builds(PastCall, name=NAMES, output=JSON | st.text(max_size=20)), max_size=6)
+CALLS = st.lists(st.builds(PastCall, name=NAMES, output=JSON | st.text(max_size=20), ok=st.booleans()), max_size=6)
 
 
 @given(st.lists(RULES, max_size=6), CALLS, NAMES)

@@ -1,7 +1,8 @@
 """Tool rules: what may be called now, what a call leads to, and when a run may end. Pure; names as in the Letta V1 API.
 
 The rules look at the calls of the current run only. They narrow the tools that are offered to the model; a call that
-comes anyway is answered with an error that names what is allowed, so the model can mend it.
+comes anyway is answered with an error that names what is allowed, so the model can mend it. A call that was refused or
+failed leads nowhere: what follows is still ruled by the last call that worked. It does count against a maximum.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,23 +43,23 @@ def allowed(rules: Sequence[ToolRule], names: Iterable[str], past: Sequence[Past
     every = frozenset(names)
     if not rules:
         return Allowed(names=every)
-    first = [rule for rule in rules if isinstance(rule, RunFirst) and rule.tool_name in every]
-    if first and not past:
+    last = next((call for call in reversed(past) if call.ok), None)
+    left = every - _used_up(rules, past)
+    first = [rule for rule in rules if isinstance(rule, RunFirst) and rule.tool_name in left]
+    if first and last is None:
         chosen = frozenset(rule.tool_name for rule in first)
         args = {rule.tool_name: rule.args for rule in first if rule.args}
         return Allowed(names=chosen, forced=first[0].tool_name if len(chosen) == 1 else None, args=args)
-    left = every - _used_up(rules, past) - _out_of_turn(rules, past)
+    left -= _out_of_turn(rules, last.name if last else None)
     args = dict[str, JsonObject]()
-    last = past[-1] if past else None
-    for rule in rules if last is not None else ():
+    for rule in rules:
         if last is None or rule.tool_name != last.name:
             continue
         if isinstance(rule, ConstrainChildTools):
             left &= frozenset(rule.children)
             args |= _child_args(rule)
         elif isinstance(rule, Conditional):
-            child = conditional_child(rule, last.output)
-            left &= every if child is None else frozenset((child,))
+            left &= _after_conditional(rule, last.output, every)
     return Allowed(names=left, args=args)
 
 
@@ -73,9 +74,8 @@ def _used_up(rules: Sequence[ToolRule], past: Sequence[PastCall]) -> frozenset[s
     )
 
 
-def _out_of_turn(rules: Sequence[ToolRule], past: Sequence[PastCall]) -> frozenset[str]:
+def _out_of_turn(rules: Sequence[ToolRule], last: str | None) -> frozenset[str]:
     """Tools that may only follow directly on a parent which was not the last call."""
-    last = past[-1].name if past else None
     parents: dict[str, set[str]] = {}
     for rule in rules:
         if isinstance(rule, ParentLastTool):
@@ -99,24 +99,48 @@ def conditional_child(rule: Conditional, output: JsonValue) -> str | None:
     A JSON object answers with its `message`, anything else with itself. Values are compared by their JSON text, and a
     text also as it stands, so `true`, `"true"` and `True` as keys of the mapping all mean yes.
     """
-    value = output
-    if isinstance(value, str):
-        value = _parsed(value)
+    child = _mapped_child(rule, output)
+    return rule.default_child if child is None else child
+
+
+def _after_conditional(rule: Conditional, output: JsonValue, every: frozenset[str]) -> frozenset[str]:
+    child = _mapped_child(rule, output)
+    if child is None and rule.require_output_mapping:
+        return frozenset()
+    child = child or rule.default_child
+    return every if child is None else frozenset((child,))
+
+
+def _mapped_child(rule: Conditional, output: JsonValue) -> str | None:
+    value = _parsed(output)
     if isinstance(value, Mapping) and "message" in value:
-        value = value["message"]
-        value = _parsed(value) if isinstance(value, str) else value
-    keys = {orjson.dumps(value).decode().lower(), str(value).lower() if isinstance(value, str) else ""}
+        value = _parsed(value["message"])
+    keys = {_json_text(value)}
+    if isinstance(value, str):
+        keys.add(value.lower())
+    if isinstance(value, float) and value.is_integer():
+        keys.add(str(int(value)))
     for key, child in rule.child_output_mapping.items():
         if key.lower() in keys and isinstance(child, str):
             return child
-    return rule.default_child
+    return None
 
 
-def _parsed(text: str) -> JsonValue:
+def _parsed(value: JsonValue) -> JsonValue:
+    if not isinstance(value, str):
+        return value
     try:
-        return orjson.loads(text)
+        return orjson.loads(value)
     except orjson.JSONDecodeError:
-        return text
+        return value
+
+
+def _json_text(value: JsonValue) -> str | None:
+    """The JSON text of a value; None when it has none (nested too deep, broken characters), so it equals no key."""
+    try:
+        return orjson.dumps(value).decode().lower()
+    except orjson.JSONEncodeError:
+        return None
 
 
 def refusal(rules: Sequence[ToolRule], name: str, names: Iterable[str], past: Sequence[PastCall]) -> str | None:
@@ -144,8 +168,8 @@ def after(rules: Sequence[ToolRule], names: Iterable[str]) -> Continuation:
 
 
 def missing_before_exit(rules: Sequence[ToolRule], names: Iterable[str], past: Sequence[PastCall]) -> list[str]:
-    """Tools that must have run before the loop may end, and have not."""
-    ran = {call.name for call in past}
+    """Tools that must have run before the loop may end, and have not; a call that was refused or failed is no run."""
+    ran = {call.name for call in past if call.ok}
     every = frozenset(names)
     required = [rule.tool_name for rule in rules if isinstance(rule, RequiredBeforeExit)]
     return [name for name in required if name not in ran and name in every]
@@ -171,7 +195,7 @@ def _words(rule: ToolRule) -> str:
         case ConstrainChildTools():
             return f"After {rule.tool_name}, only these may follow: {', '.join(rule.children)}."
         case Conditional():
-            return f"What {rule.tool_name} returns decides which tool may follow."
+            return f"What {rule.tool_name} returns decides which tool may follow: {_cases(rule)}."
         case MaxCountPerStep():
             return f"Call {rule.tool_name} at most {rule.max_count_limit} times in one turn."
         case ParentLastTool():
@@ -180,3 +204,12 @@ def _words(rule: ToolRule) -> str:
             return f"Call {rule.tool_name} before your turn ends."
         case ContinueLoop() | RequiresApproval():
             return ""
+
+
+def _cases(rule: Conditional) -> str:
+    cases = [f"{key} leads to {child}" for key, child in rule.child_output_mapping.items()]
+    if rule.require_output_mapping:
+        cases.append("anything else to no tool")
+    elif rule.default_child:
+        cases.append(f"anything else to {rule.default_child}")
+    return "; ".join(cases) or "any of them"
