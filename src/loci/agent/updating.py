@@ -1,11 +1,11 @@
 """Changing an agent: each change one transaction, with what was before in the journal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loci.agent.creating import author_of, first_messages
-from loci.agent.recompile import recompile
+from loci.agent.recompile import compile_now, recompile
 from loci.errors import Busy, NotFound
 from loci.store import agents, attachments, blocks, conversations, messages, tools
 from loci.store.attachments import Attachment
@@ -19,9 +19,12 @@ from loci.types.tools import RequiresApproval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentChange:
-    """What an agent shall become. None leaves attachments and the window as they are."""
+    """What an agent shall become: `become` is given what stands when the change is stored, so that no other change
+    made in the meantime is lost. None leaves attachments and the window as they are.
+    """
 
-    agent: Agent
+    agent_id: str
+    become: Callable[[Agent], Agent]
     tool_ids: tuple[str, ...] | None = None
     block_ids: tuple[str, ...] | None = None
     message_ids: tuple[str, ...] | None = None
@@ -33,7 +36,7 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
     Raises NotFound for an agent, tool, block or message that does not exist, Busy for a window that is in use.
     """
     author = author_of(actor)
-    agent = change.agent
+    agent = change.become(agents.get(tx, actor, change.agent_id))
     if change.tool_ids is not None:
         _set_tools(tx, actor, author, agent, change.tool_ids, now=now)
     if change.block_ids is not None:
@@ -117,12 +120,17 @@ def _with_approval(
     return agents.update(tx, actor, author_of(actor), replace(agent, tool_rules=new), now)
 
 
-def recompile_now(tx: Transaction, actor: Actor, agent_id: str, conversation_id: str | None, *, now: datetime) -> str:
-    """Compile an agent's prompt anew, whether anything changed or not; its text. Raises NotFound."""
+def recompile_now(tx: Transaction, actor: Actor, agent_id: str, *, now: datetime, dry_run: bool = False) -> str:
+    """Compile an agent's prompt anew, whether anything changed or not; its text. A dry run stores nothing.
+
+    Raises NotFound.
+    """
     agent = agents.get(tx, actor, agent_id)
-    target = conversation_id or conversations.default_id(agent_id)
+    conversation = conversations.get(tx, actor, conversations.default_id(agent_id))
     held = blocks.blocks_of_agent(tx, actor, agent_id)
-    message = recompile(tx, actor, agent, held, conversations.get(tx, actor, target), now=now)
+    if dry_run:
+        return compile_now(tx, actor, agent, held, conversation, now=now).text
+    message = recompile(tx, actor, agent, held, conversation, now=now)
     tools.bump(tx, actor, agent_id, now)
     return message.text
 

@@ -1,13 +1,14 @@
 """Reading agents for the wire: one statement for each relation of a whole page, none for each agent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loci.api.services import Core
 from loci.api.wire_agents import RELATIONS, AgentView, wire_agent
-from loci.api.wire_messages import WireObject
+from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import LociError
 from loci.model.base import EmbeddingInfo, ModelInfo
-from loci.store import agents, blocks, conversations, runs, tools
+from loci.store import agents, approvals, blocks, conversations, messages, runs, tools
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.agents import Agent
@@ -35,8 +36,9 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
             agent=agent,
             blocks=held.get(agent.id, ()),
             tools=own.get(agent.id, ()),
-            message_ids=_window(tx, actor, agent) if len(found) == 1 else (),
+            message_ids=_window(tx, actor, agent),
             last_run=last.get(agent.id),
+            pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown else None,
             shown=shown,
         )
         for agent in found
@@ -48,19 +50,24 @@ def _window(tx: Transaction, actor: Actor, agent: Agent) -> list[str]:
     return conversations.window_ids(tx, actor, conversation)
 
 
+def _pending(tx: Transaction, actor: Actor, agent: Agent) -> WireObject | None:
+    """The question that the main thread waits for, as the message that asked it."""
+    waiting = approvals.of_conversation(tx, actor, conversations.default_id(agent.id), pending_only=True)
+    if not waiting:
+        return None
+    message = messages.get(tx, actor, waiting[-1].message_id)
+    asked = wire_list([message], View(), {(item.run_id, item.call_id) for item in waiting})
+    return next((item for item in asked if item["message_type"] == "approval_request_message"), None)
+
+
 async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
     agent = view.agent
     secrets: dict[str, str] = {}
     if "agent.secrets" in view.shown:
         sealed = agent.tool_exec_environment
         secrets = {key: core.vault.open(actor, key, str(value)) for key, value in sealed.items()}
-    return AgentView(
-        agent=agent,
-        blocks=view.blocks,
-        tools=view.tools,
-        message_ids=view.message_ids,
-        last_run=view.last_run,
-        shown=view.shown,
+    return replace(
+        view,
         secrets=secrets,
         model=await model_info(core, agent.model),
         embedding=await _embedding_info(core, agent.embedding),

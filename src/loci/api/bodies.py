@@ -4,8 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, HTTPException
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,7 +20,7 @@ class JsonRequest(Request):
     """A request whose JSON is read strictly: RFC 8259, no NaN, no lone surrogates, no NUL, bounded depth."""
 
     async def json(self) -> Any:  # noqa: ANN401  the base class says so
-        """The body as JSON. Raises RequestValidationError."""
+        """The body as JSON. Raises HTTPException, the one error that FastAPI lets through from here."""
         raw = await self.body()
         try:
             value = orjson.loads(raw)
@@ -34,9 +33,9 @@ class JsonRequest(Request):
         return value
 
 
-def invalid_body(message: str) -> RequestValidationError:
-    """A body that cannot be read, in the shape of all other validation errors."""
-    return RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": message, "input": None}])
+def invalid_body(message: str) -> HTTPException:
+    """A body that cannot be read."""
+    return HTTPException(422, message)
 
 
 class JsonRoute(APIRoute):
@@ -103,7 +102,9 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit_bytes:
-                raise invalid_body(f"The body is larger than {self._limit_bytes} bytes.")
+                raise HTTPException(
+                    413, f"The body is larger than {self._limit_bytes} bytes, the most this server takes."
+                )
             return message
 
         await self._app(scope, counted, send)

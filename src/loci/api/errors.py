@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from loci.errors import Busy, LociError, ModelFailure
+from loci.errors import Busy, LociError, ModelFailure, NotAvailable
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +43,27 @@ async def _loci(_request: Request, error: Exception) -> Response:
     body: dict[str, Any] = {"detail": str(problem)}
     if isinstance(problem, Busy) and problem.run_id:
         body["run_id"] = problem.run_id
-    if problem.status >= 500:
+    if problem.status >= 500 and not isinstance(problem, NotAvailable):
         log.error("%s", problem, exc_info=problem)
     return error_answer(problem.status, body)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     problems = cast("RequestValidationError", error).errors()
-    body: dict[str, Any] = {"trace_id": "", "detail": "; ".join(map(_sentence, problems))}
+    detail = "; ".join(map(_sentence, problems))
+    if any(problem["loc"] == ("body",) for problem in problems) and not _is_json(request):
+        detail += ". A JSON body needs the header 'Content-Type: application/json'."
+    body: dict[str, Any] = {"trace_id": "", "detail": detail}
     path_names = [str(problem["loc"][-1]) for problem in problems if problem["loc"][:1] == ("path",)]
     if path_names:
         kind = path_names[0].removesuffix("_id")
         body["examples"] = [f"{kind}-{EXAMPLE_UUID}"]
     return error_answer(422, body)
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def _sentence(problem: dict[str, Any]) -> str:
@@ -67,7 +75,9 @@ def _sentence(problem: dict[str, Any]) -> str:
 
 async def _http(_request: Request, error: Exception) -> Response:
     problem = cast("HTTPException", error)
-    answer = error_answer(problem.status_code, {"detail": str(problem.detail)})
+    detail = str(problem.detail)
+    invalid = problem.status_code == 422
+    answer = error_answer(problem.status_code, {"trace_id": "", "detail": detail} if invalid else {"detail": detail})
     for name, value in (problem.headers or {}).items():
         answer.headers[name] = value
     return answer

@@ -1,10 +1,14 @@
 """Parameters that many routes share: ids in paths, pages of lists, what to include."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator
 
 from loci.api.wire_agents import RELATIONS
+from loci.errors import NotFound
 from loci.types.paging import PAGE_MAX_ROWS, Page
 
 _UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
@@ -13,13 +17,65 @@ AgentId = Annotated[str, Path(pattern=f"^agent-{_UUID}$", description="Id of the
 BlockId = Annotated[str, Path(pattern=f"^block-{_UUID}$", description="Id of the block.")]
 ToolId = Annotated[str, Path(pattern=f"^tool-{_UUID}$", description="Id of the tool.")]
 PassageId = Annotated[str, Path(pattern=f"^passage-{_UUID}$", description="Id of the passage.")]
+MessageId = Annotated[str, Path(pattern=f"^message-{_UUID}$", description="Id of the message.")]
+RunId = Annotated[str, Path(pattern=f"^run-{_UUID}$", description="Id of the run.")]
+StepId = Annotated[str, Path(pattern=f"^step-{_UUID}$", description="Id of the step.")]
+ConversationId = Annotated[
+    str, Path(pattern=f"^(conv-{_UUID}|agent-{_UUID}|default)$", description="Id of the conversation, or 'default'.")
+]
 
 Order = Literal["asc", "desc"]
 Cursor = Annotated[str | None, Query(max_length=200, description="Id of an item of the list.")]
 Limit = Annotated[int | None, Query(ge=0, le=10_000, description=f"Items at most; more than {PAGE_MAX_ROWS} are cut.")]
 
 
+OrderBy = Literal["created_at", "updated_at", "last_run_completion"]
+
+INTEGER_MAX = 2**31 - 1
+Number = Annotated[int, Query(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+
 DEFAULT_ROWS = 50
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without a zone is meant in UTC; one at the edge of the calendar has no place in it."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is outside of the calendar") from error
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+def page_of(items: Sequence[T], page: Page) -> list[T]:
+    """One page of a list that is at hand, in its own order, or turned around for a page that descends.
+
+    Raises NotFound for a cursor that is not in the list.
+    """
+    turned = list(items) if page.ascending else list(reversed(items))
+    places = {item.id: place for place, item in enumerate(turned)}
+    for cursor in (page.after, page.before):
+        if cursor is not None and cursor not in places:
+            raise NotFound(f"There is no {cursor} in this list, so nothing comes before or after it.")
+    start = 0 if page.after is None else places[page.after] + 1
+    end = len(turned) if page.before is None else places[page.before]
+    # Before a cursor means: right before it.
+    return (
+        turned[start:end][-page.limit_rows :]
+        if page.before and not page.after
+        else turned[start:end][: page.limit_rows]
+    )
 
 
 def page(before: str | None, after: str | None, limit: int | None, order: Order) -> Page:
@@ -38,6 +94,13 @@ async def _newest_first(
 async def _oldest_first(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "asc") -> Page:
     return page(before, after, limit, order)
 
+
+async def _attached(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "asc") -> Page:
+    return page(before, after, PAGE_MAX_ROWS if limit is None else limit, order)
+
+
+Attached = Annotated[Page, Depends(_attached)]
+"""A page of what is attached to an agent, in the order of attachment; all of it unless asked otherwise."""
 
 NewestFirst = Annotated[Page, Depends(_newest_first)]
 OldestFirst = Annotated[Page, Depends(_oldest_first)]

@@ -25,7 +25,9 @@ Name = Annotated[str, Field(max_length=NAME_MAX_CHARS)]
 LongText = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
 Names = Annotated[list[Name], Field(max_length=LIST_MAX)]
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
-Label = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
+Label = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS, pattern=r"^[^<>\x00-\x1f]+$")]
+"""The name of a block, which becomes a tag in the prompt: no text may end that tag or begin another."""
+Secret = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
 Object = dict[str, Any]
 
 
@@ -130,8 +132,8 @@ class AgentFields(Body):
     tool_ids: Names | None = None
     block_ids: Names | None = None
     tool_rules: Annotated[list[Object], Field(max_length=LIST_MAX)] | None = None
-    secrets: dict[Name, LongText] | None = None
-    tool_exec_environment_variables: dict[Name, LongText] | None = None
+    secrets: dict[Secret, LongText] | None = None
+    tool_exec_environment_variables: dict[Secret, LongText] | None = None
     identity_ids: Names | None = None
     timezone: Name | None = None
     message_buffer_autoclear: bool | None = None
@@ -244,24 +246,23 @@ def _first_messages(given: list[FirstMessageIn] | None) -> tuple[FirstMessage, .
 
 def merged_settings(base: ModelSettings, body: AgentFields) -> ModelSettings:
     """Model settings with what the body says on top. Raises Unprocessable for a number that is none."""
-    raw = {**base.raw, **(body.model_settings or {})}
-    config = body.llm_config or {}
-    effort = _inside(raw, "reasoning", "reasoning_effort") or raw.get("effort")
-    budget = _inside(raw, "thinking", "budget_tokens")
-    parallel = _first(body.parallel_tool_calls, raw.get("parallel_tool_calls"), base.parallel_tool_calls)
+    given, config = body.model_settings or {}, body.llm_config or {}
+    effort = _inside(given, "reasoning", "reasoning_effort") or given.get("effort")
+    budget = _inside(given, "thinking", "budget_tokens")
+    parallel = _first(body.parallel_tool_calls, given.get("parallel_tool_calls"), base.parallel_tool_calls)
     return ModelSettings(
         max_output_tokens=_whole(
-            _first(body.max_tokens, raw.get("max_output_tokens"), config.get("max_tokens"), base.max_output_tokens)
+            _first(body.max_tokens, given.get("max_output_tokens"), config.get("max_tokens"), base.max_output_tokens)
         ),
-        temperature=_number(_first(raw.get("temperature"), config.get("temperature"), base.temperature)),
+        temperature=_number(_first(given.get("temperature"), config.get("temperature"), base.temperature)),
         parallel_tool_calls=parallel is True,
         reasoning_effort=str(effort) if effort else base.reasoning_effort,
         reasoning_tokens_max=_whole(
             _first(budget, config.get("max_reasoning_tokens") or None, base.reasoning_tokens_max)
         ),
-        verbosity=str(raw["verbosity"]) if raw.get("verbosity") else base.verbosity,
-        strict=raw.get("strict") is True,
-        raw=cast("JsonObject", raw),
+        verbosity=str(given["verbosity"]) if given.get("verbosity") else base.verbosity,
+        strict=_first(given.get("strict"), base.strict) is True,
+        raw=cast("JsonObject", {**base.raw, **given}),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from loci.agent.kinds import kind_of
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.api.wire_values import embedding_config, endpoint_type, llm_config, wire_block, wire_tool
@@ -10,7 +11,7 @@ from loci.model.base import EmbeddingInfo, ModelInfo
 from loci.store import agents as rows
 from loci.store.rules import rule_to_json
 from loci.types.agents import Agent
-from loci.types.json import JsonObject, JsonValue
+from loci.types.json import JsonValue
 from loci.types.memory import Block
 from loci.types.runs import Run
 from loci.types.tools import Tool
@@ -41,7 +42,7 @@ class AgentView:
     model: ModelInfo | None = None
     embedding: EmbeddingInfo | None = None
     last_run: Run | None = None
-    pending: JsonObject | None = None
+    pending: WireObject | None = None
     shown: frozenset[str] = RELATIONS
 
 
@@ -66,7 +67,10 @@ def wire_agent(view: AgentView) -> WireObject:
         "model": agent.model,
         "embedding": agent.embedding,
         "model_settings": _model_settings(agent, model),
-        "llm_config": llm_config(model, agent.context_window_tokens, settings),
+        "llm_config": {
+            **llm_config(model, agent.context_window_tokens, settings),
+            "put_inner_thoughts_in_kwargs": kind_of(agent.agent_type).inner_thoughts,
+        },
         "embedding_config": embedding_config(view.embedding) if view.embedding else None,
         "compaction_settings": _compaction(agent),
         "response_format": agent.response_format,
@@ -78,7 +82,7 @@ def wire_agent(view: AgentView) -> WireObject:
         "identity_ids": list(agent.identity_ids),
         "secrets": secrets,
         "tool_exec_environment_variables": secrets,
-        "pending_approval": view.pending,
+        "pending_approval": view.pending if "agent.pending_approval" in view.shown else None,
         "multi_agent_group": None,
         "managed_group": None,
         "enable_sleeptime": agent.enable_sleeptime,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from loci.errors import NotFound
-from loci.store import journal
+from loci.store import journal, scopes
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import like_pattern, page_clause
 from loci.store.rows import (
@@ -28,6 +28,7 @@ from loci.store.rows import (
     time_text,
 )
 from loci.store.rules import rule_from_json, rule_to_json
+from loci.store.scopes import ScopeKey, ScopeKind
 from loci.types.actor import Actor
 from loci.types.agents import Agent, AgentType, CompactionSettings, ModelSettings
 from loci.types.json import JsonObject
@@ -81,13 +82,16 @@ BY_ID = f"""
 select {COLUMNS} from agents a
 where a.id = :id and a.organization_id = :organization_id and a.deleted_at is null"""
 DELETE = "delete from agents where id = :id and organization_id = :organization_id"
+FORGET_WORDS = "delete from message_words where rowid in (select seq from messages where agent_id = :agent_id)"
 INSERT_TAG = """
 insert into agent_tags (agent_id, organization_id, project_id, tag)
 values (:agent_id, :organization_id, :project_id, :tag) on conflict (agent_id, tag) do nothing"""
 DELETE_TAGS = "delete from agent_tags where agent_id = :agent_id and organization_id = :organization_id"
 VERSION = "select memory_version from agents where id = :id and organization_id = :organization_id"
 TAGS = "select distinct tag from agent_tags where organization_id = :organization_id order by tag"
-_LAST_RUN = "(select max(r.completed_at) from runs r where r.agent_id = a.id)"
+_BY_LAST_RUN = """(select agents.*, coalesce((select max(r.completed_at) from runs r where r.agent_id = agents.id), '')
+    as last_run_completion from agents) as a"""
+"""Agents as a table with one more column; those that never ran come first, as if it were long ago."""
 
 
 def from_row(row: Row) -> Agent:
@@ -212,6 +216,7 @@ class AgentFilter:
     ids: tuple[str, ...] | None = None
     block_id: str | None = None
     last_stop_reason: str | None = None
+    created_by: str | None = None
     show_hidden: bool = False
 
 
@@ -222,14 +227,10 @@ def listing(
     that is not an agent.
     """
     where, params = _where(actor, chosen)
-    if order_by == "last_run_completion":
-        direction = "asc" if page.ascending else "desc"
-        order = f" order by {_LAST_RUN} {direction} nulls last, a.id {direction} limit :page_limit"
-        rows = tx.all(f"select {COLUMNS} from agents a where {where}{order}", {**params, "page_limit": page.limit_rows})
-        return [from_row(row) for row in rows]
-    column = "updated_at" if order_by == "updated_at" else "created_at"
-    clause = page_clause(tx, actor, page, "agents", table_time_column=column, alias="a")
-    sql = f"select {COLUMNS} from agents a where {where}{clause.where}{clause.order}"
+    table = _BY_LAST_RUN if order_by == "last_run_completion" else "agents as a"
+    column = order_by if order_by in ("updated_at", "last_run_completion") else "created_at"
+    clause = page_clause(tx, actor, page, table, table_time_column=column, alias="a")
+    sql = f"select {COLUMNS} from {table} where {where}{clause.where}{clause.order}"
     return [from_row(row) for row in tx.all(sql, params | clause.params)]
 
 
@@ -245,7 +246,7 @@ def _where(actor: Actor, chosen: AgentFilter) -> tuple[str, dict[str, SqlValue]]
     params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
     if not chosen.show_hidden:
         parts.append("coalesce(a.hidden, 0) = 0")
-    for column in ("name", "project_id", "template_id", "base_template_id"):
+    for column in ("name", "project_id", "template_id", "base_template_id", "created_by"):
         value: str | None = getattr(chosen, column)
         if value is not None:
             parts.append(f"a.{column} = :{column}")
@@ -254,8 +255,9 @@ def _where(actor: Actor, chosen: AgentFilter) -> tuple[str, dict[str, SqlValue]]
         parts.append("lower(a.name) like :query_text escape '!'")
         params["query_text"] = like_pattern(chosen.query_text)
     if chosen.identity_id is not None:
-        parts.append("a.identity_ids like :identity_id")
-        params["identity_id"] = f'%"{chosen.identity_id}"%'
+        # An id stands in the column as a JSON text; its quotes make a part of another id no match.
+        parts.append("replace(a.identity_ids, :identity_id, '') <> a.identity_ids")
+        params["identity_id"] = dump(chosen.identity_id)
     if chosen.block_id is not None:
         parts.append("a.id in (select agent_id from agent_blocks where block_id = :block_id)")
         params["block_id"] = chosen.block_id
@@ -306,6 +308,10 @@ def update(tx: Transaction, actor: Actor, author: Author, agent: Agent, now: dat
 def delete(tx: Transaction, actor: Actor, author: Author, agent_id: str, now: datetime) -> None:
     """Forget an agent with its messages and runs; its blocks, tools and archives stay. Raises NotFound."""
     agent = get(tx, actor, agent_id)
+    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
+    if scope is not None:
+        tx.run(FORGET_WORDS, {"agent_id": agent_id})
+        tx.run(scopes.DELETE, {"number": scope.number})
     tx.run(DELETE, {"id": agent_id, "organization_id": actor.organization_id})
     entry = JournalEntry(
         subject=Subject.AGENT,

@@ -1,6 +1,5 @@
 """The memory of an agent: core memory, archival memory, and the context that it makes."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import Query
@@ -13,7 +12,7 @@ from loci.api.agent_views import wire_one
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.contexts import wire_context
-from loci.api.parameters import AgentId, BlockId, Cursor, Limit, PassageId
+from loci.api.parameters import AgentId, Attached, BlockId, Cursor, Limit, Moment, PassageId, page, page_of
 from loci.api.requests_agents import Body, LongText, Names
 from loci.api.routes.blocks import BlockChangeIn
 from loci.api.services import Actor, Services
@@ -31,7 +30,6 @@ from loci.types import actor as actors
 from loci.types.json import JsonObject
 from loci.types.memory import Block, Passage
 from loci.types.messages import Trust
-from loci.types.paging import PAGE_MAX_ROWS, Page
 
 router = new_router("agents")
 
@@ -64,10 +62,10 @@ async def retrieve_core_memory(agent_id: AgentId, services: Services, actor: Act
 
 
 @router.get("/agents/{agent_id}/core-memory/blocks")
-async def list_agent_blocks(agent_id: AgentId, services: Services, actor: Actor, limit: Limit = None) -> Response:
+async def list_agent_blocks(agent_id: AgentId, services: Services, actor: Actor, wanted: Attached) -> Response:
     """The blocks of an agent, in the order of attachment."""
     held = await services.store.read(_held, actor, agent_id)
-    return json_answer([wire_block(block) for block in held[: limit or None]])
+    return json_answer([wire_block(block) for block in page_of(held, wanted)])
 
 
 @router.get("/agents/{agent_id}/core-memory/blocks/{block_label}")
@@ -107,10 +105,11 @@ async def detach_block(agent_id: AgentId, block_id: BlockId, services: Services,
 
 @router.post("/agents/{agent_id}/recompile")
 @router.post("/agents/{agent_id}/system-prompt/recompile")
-async def recompile_agent(agent_id: AgentId, services: Services, actor: Actor) -> Response:
-    """Compile the system prompt anew; its text."""
+async def recompile_agent(agent_id: AgentId, services: Services, actor: Actor, dry_run: bool = False) -> Response:
+    """Compile the system prompt anew; its text. A dry run only shows it."""
     now = services.clock.now()
-    return json_answer(await services.store.write(updating.recompile_now, actor, agent_id, None, now=now))
+    text = await services.store.write(updating.recompile_now, actor, agent_id, now=now, dry_run=dry_run)
+    return json_answer(text)
 
 
 class ResetIn(Body):
@@ -149,19 +148,14 @@ async def list_passages(  # noqa: PLR0917  one argument for each query parameter
     actor: Actor,
     before: Cursor = None,
     after: Cursor = None,
-    limit: Limit = 100,
+    limit: Limit = None,
     search: str | None = None,
     ascending: bool = True,
 ) -> Response:
     """The notes of an agent, by time."""
     await services.store.read(agents.get, actor, agent_id)
-    page = Page(
-        limit_rows=max(1, min(100 if limit is None else limit, PAGE_MAX_ROWS)),
-        before=before,
-        after=after,
-        ascending=ascending,
-    )
-    found = await services.store.read(passages.listing, actor, PassageFilter(agent_id=agent_id, search=search), page)
+    wanted = page(before, after, 100 if limit is None else limit, "asc" if ascending else "desc")
+    found = await services.store.read(passages.listing, actor, PassageFilter(agent_id=agent_id, search=search), wanted)
     return json_answer([wire_passage(passage) for passage in found])
 
 
@@ -171,7 +165,7 @@ class PassageIn(Body):
     text: Annotated[LongText, Field(min_length=1)]
     tags: Names | None = None
     metadata: dict[str, Any] | None = None
-    created_at: datetime | None = None
+    created_at: Moment | None = None
 
 
 @router.post("/agents/{agent_id}/archival-memory")
@@ -187,7 +181,7 @@ async def create_passage(agent_id: AgentId, body: PassageIn, services: Services,
             text=body.text,
             tags=tuple(body.tags or ()),
             metadata=cast("JsonObject", body.metadata or {}),
-            created_at=body.created_at.astimezone() if body.created_at else now,
+            created_at=body.created_at or now,
             trust=Trust.USER,
         )
         return passages.insert(tx, actor, author, archive.id, [note], now)
@@ -204,8 +198,8 @@ async def search_passages(  # noqa: PLR0917  one argument for each query paramet
     tags: Annotated[list[str] | None, Query()] = None,
     tag_match_mode: Literal["any", "all"] = "any",
     top_k: Annotated[int | None, Query(ge=1, le=1_000)] = None,
-    start_datetime: datetime | None = None,
-    end_datetime: datetime | None = None,
+    start_datetime: Moment | None = None,
+    end_datetime: Moment | None = None,
 ) -> Response:
     """Find notes by meaning and words, the best first."""
     await services.store.read(agents.get, actor, agent_id)
@@ -213,11 +207,11 @@ async def search_passages(  # noqa: PLR0917  one argument for each query paramet
         text=query,
         tags=tuple(tags or ()),
         match_all_tags=tag_match_mode == "all",
-        since=start_datetime.astimezone() if start_datetime else None,
-        until=end_datetime.astimezone() if end_datetime else None,
+        since=start_datetime,
+        until=end_datetime,
         limit=top_k or 10,
     )
-    page = await services.archive.search(actor, agent_id, wanted)
+    found = await services.archive.search(actor, agent_id, wanted)
     results: list[WireObject] = [
         {
             "id": hit.passage.id,
@@ -225,7 +219,7 @@ async def search_passages(  # noqa: PLR0917  one argument for each query paramet
             "content": hit.passage.text,
             "tags": list(hit.passage.tags),
         }
-        for hit in page.hits
+        for hit in found.hits
     ]
     return json_answer({"results": results, "count": len(results)})
 

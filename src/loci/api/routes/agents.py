@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
@@ -12,7 +12,18 @@ from loci.agent.updating import AgentChange
 from loci.api.agent_views import model_info, wire_agents, wire_one
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
-from loci.api.parameters import AgentId, Cursor, Included, Limit, Order, ToolId
+from loci.api.parameters import (
+    AgentId,
+    Attached,
+    Cursor,
+    Included,
+    Limit,
+    Order,
+    OrderBy,
+    ToolId,
+    page,
+    page_of,
+)
 from loci.api.requests_agents import AgentChangeIn, AgentFields, AgentIn, Body, merged_settings
 from loci.api.services import Actor, Core, Services
 from loci.api.tool_runs import run_tool
@@ -23,18 +34,13 @@ from loci.store.agents import AgentFilter
 from loci.types import actor as actors
 from loci.types.agents import Agent
 from loci.types.json import JsonObject
-from loci.types.paging import PAGE_MAX_ROWS, Page
 
 router = new_router("agents")
 
 Tags = Annotated[list[str] | None, Query()]
 
 
-@router.get("/agents")
-async def list_agents(  # noqa: PLR0917  one argument for each query parameter
-    services: Services,
-    actor: Actor,
-    included: Included,
+def _filter(  # noqa: PLR0917  one argument for each query parameter
     name: str | None = None,
     tags: Tags = None,
     match_all_tags: bool = False,
@@ -44,17 +50,10 @@ async def list_agents(  # noqa: PLR0917  one argument for each query parameter
     base_template_id: str | None = None,
     identity_id: str | None = None,
     last_stop_reason: str | None = None,
+    created_by_id: str | None = None,
     show_hidden_agents: bool = False,
-    before: Cursor = None,
-    after: Cursor = None,
-    limit: Limit = 50,
-    order: Order | None = None,
-    ascending: bool | None = None,
-    order_by: str | None = None,
-    sort_by: str | None = None,
-) -> Response:
-    """Agents, the newest first unless asked otherwise."""
-    chosen = AgentFilter(
+) -> AgentFilter:
+    return AgentFilter(
         name=name,
         tags=tuple(tags) if tags else None,
         match_all_tags=match_all_tags,
@@ -64,15 +63,32 @@ async def list_agents(  # noqa: PLR0917  one argument for each query parameter
         base_template_id=base_template_id,
         identity_id=identity_id,
         last_stop_reason=last_stop_reason,
+        created_by=created_by_id,
         show_hidden=show_hidden_agents,
     )
-    page = Page(
-        limit_rows=max(1, min(50 if limit is None else limit, PAGE_MAX_ROWS)),
-        before=before,
-        after=after,
-        ascending=order == "asc" if order else bool(ascending),
-    )
-    found = await services.store.read(agents.listing, actor, chosen, page, order_by=order_by or sort_by or "created_at")
+
+
+Chosen = Annotated[AgentFilter, Depends(_filter)]
+
+
+@router.get("/agents")
+async def list_agents(  # noqa: PLR0917  one argument for each query parameter
+    services: Services,
+    actor: Actor,
+    included: Included,
+    chosen: Chosen,
+    before: Cursor = None,
+    after: Cursor = None,
+    limit: Limit = None,
+    order: Order | None = None,
+    ascending: bool = False,
+    order_by: OrderBy | None = None,
+    sort_by: OrderBy | None = None,
+) -> Response:
+    """Agents, the newest first unless asked otherwise."""
+    wanted = page(before, after, limit, order or ("asc" if ascending else "desc"))
+    by = order_by or sort_by or "created_at"
+    found = await services.store.read(agents.listing, actor, chosen, wanted, order_by=by)
     return json_answer(await wire_agents(services, actor, found, included))
 
 
@@ -93,9 +109,9 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
 
 
 @router.get("/agents/count")
-async def count_agents(services: Services, actor: Actor) -> Response:
+async def count_agents(services: Services, actor: Actor, chosen: Chosen) -> Response:
     """How many agents there are."""
-    return json_answer(await services.store.read(agents.count, actor, AgentFilter()))
+    return json_answer(await services.store.read(agents.count, actor, chosen))
 
 
 @router.get("/agents/{agent_id}")
@@ -107,14 +123,15 @@ async def retrieve_agent(agent_id: AgentId, services: Services, actor: Actor, in
 @router.patch("/agents/{agent_id}")
 async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Services, actor: Actor) -> Response:
     """Change an agent; what is not named stays."""
-    current = await services.store.read(agents.get, actor, agent_id)
     handle = body.handle()
     if handle is not None:
         await services.models.model(handle)
     if body.embedding is not None:
         await services.models.embedder(body.embedding)
+    sealed = _sealed(services, actor, body)
     change = AgentChange(
-        agent=_changed(current, body, _sealed(services, actor, body)),
+        agent_id=agent_id,
+        become=lambda agent: _changed(agent, body, sealed),
         tool_ids=None if body.tool_ids is None else tuple(body.tool_ids),
         block_ids=None if body.block_ids is None else tuple(body.block_ids),
         message_ids=None if body.message_ids is None else tuple(body.message_ids),
@@ -182,11 +199,11 @@ async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> R
 
 
 @router.get("/agents/{agent_id}/tools")
-async def list_agent_tools(agent_id: AgentId, services: Services, actor: Actor, limit: Limit = None) -> Response:
+async def list_agent_tools(agent_id: AgentId, services: Services, actor: Actor, wanted: Attached) -> Response:
     """The tools of an agent, in the order of attachment."""
     await services.store.read(agents.get, actor, agent_id)
     found = await services.store.read(tools.tools_of_agent, actor, agent_id)
-    return json_answer([wire_tool(tool) for tool in found[: limit or None]])
+    return json_answer([wire_tool(tool) for tool in page_of(found, wanted)])
 
 
 @router.patch("/agents/{agent_id}/tools/attach/{tool_id}")

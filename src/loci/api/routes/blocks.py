@@ -10,8 +10,8 @@ from loci.agent.creating import author_of
 from loci.api.agent_views import wire_agents
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
-from loci.api.parameters import BlockId, Included, NewestFirst, OldestFirst
-from loci.api.requests_agents import BlockFields, BlockIn, LongText, Name
+from loci.api.parameters import BlockId, Included, NewestFirst, Number, OldestFirst
+from loci.api.requests_agents import BlockFields, BlockIn, Count, Label, LongText
 from loci.api.services import Actor, Services
 from loci.api.wire_values import wire_block
 from loci.ids import new_id
@@ -27,7 +27,7 @@ router = new_router("blocks")
 class BlockChangeIn(BlockFields):
     """What a block shall become; what is not named stays."""
 
-    label: Name | None = None
+    label: Label | None = None
     value: LongText | None = None
 
     def changed(self, block: Block) -> Block:
@@ -65,9 +65,9 @@ def _filter(  # noqa: PLR0917  one argument for each query parameter
     tags: Annotated[list[str] | None, Query()] = None,
     match_all_tags: bool = False,
     show_hidden_blocks: bool = False,
-    connected_to_agents_count_gt: int | None = None,
-    connected_to_agents_count_lt: int | None = None,
-    connected_to_agents_count_eq: Annotated[list[int] | None, Query()] = None,
+    connected_to_agents_count_gt: Number | None = None,
+    connected_to_agents_count_lt: Number | None = None,
+    connected_to_agents_count_eq: Annotated[list[Count] | None, Query(max_length=100)] = None,
 ) -> BlockFilter:
     return BlockFilter(
         label=label,
@@ -119,9 +119,9 @@ async def create_block(body: BlockIn, services: Services, actor: Actor) -> Respo
 
 
 @router.get("/blocks/count")
-async def count_blocks(services: Services, actor: Actor) -> Response:
+async def count_blocks(services: Services, actor: Actor, chosen: Chosen) -> Response:
     """How many blocks there are."""
-    return json_answer(await services.store.read(blocks.count, actor, BlockFilter(include_hidden=True)))
+    return json_answer(await services.store.read(blocks.count, actor, chosen))
 
 
 @router.get("/blocks/{block_id}")

@@ -4,15 +4,15 @@ The word `default` with an agent's id stands for the thread that every agent has
 the agent's id itself in its place.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from loci.api.answers import json_answer, send
 from loci.api.bodies import new_router
 from loci.api.message_pages import MessagePage
+from loci.api.parameters import ConversationId, NewestFirst
 from loci.api.routes.messages import MAIN_THREAD, AskedPage, AskedView, CompactIn, compacted, page_of_thread
 from loci.api.routes.runs import StreamIn, told_again
 from loci.api.services import Actor, Core, Services
@@ -27,7 +27,7 @@ from loci.store.conversations import ConversationChange
 from loci.store.runs import RunFilter
 from loci.types import actor as actors
 from loci.types.agents import Conversation
-from loci.types.paging import PAGE_MAX_ROWS, Page
+from loci.types.paging import Page
 
 router = new_router("conversations")
 
@@ -87,23 +87,18 @@ def _create(tx: Transaction, actor: actors.Actor, conversation: Conversation) ->
 async def list_conversations(
     services: Services,
     actor: Actor,
-    *,
+    page: NewestFirst,
     agent_id: str | None = None,
-    limit: Annotated[int, Query(ge=1)] = 50,
-    after: str | None = None,
-    before: str | None = None,
     summary_search: str | None = None,
-    order: Literal["asc", "desc"] = "desc",
 ) -> Response:
     """Conversations by time, the newest first."""
-    page = Page(limit_rows=min(limit, PAGE_MAX_ROWS), after=after, before=before, ascending=order == "asc")
     found = await services.store.read(conversations.listing, actor, agent_id, summary_search, page)
     return json_answer([wire_conversation(conversation, None) for conversation in found])
 
 
 @router.get("/conversations/{conversation_id}")
 async def get_conversation(
-    conversation_id: str, services: Services, actor: Actor, agent_id: str | None = None
+    conversation_id: ConversationId, services: Services, actor: Actor, agent_id: str | None = None
 ) -> Response:
     """One conversation, with the ids of the messages in its window."""
     return json_answer(await services.store.read(_shown, actor, conversation_id, agent_id))
@@ -141,7 +136,7 @@ def _update(tx: Transaction, actor: actors.Actor, conversation_id: str, body: Co
 
 
 @router.delete("/conversations/{conversation_id}")
-async def delete_conversation(conversation_id: str, services: Services, actor: Actor) -> Response:
+async def delete_conversation(conversation_id: ConversationId, services: Services, actor: Actor) -> Response:
     """Forget a conversation with its messages."""
     await services.store.write(conversations.delete, actor, conversation_id)
     return json_answer(None)
@@ -149,7 +144,7 @@ async def delete_conversation(conversation_id: str, services: Services, actor: A
 
 @router.get("/conversations/{conversation_id}/messages")
 async def list_conversation_messages(
-    conversation_id: str,
+    conversation_id: ConversationId,
     services: Services,
     actor: Actor,
     page: AskedPage,
@@ -176,7 +171,7 @@ async def send_conversation_message(conversation_id: str, body: SendIn, services
 
 @router.post("/conversations/{conversation_id}/stream")
 async def stream_conversation(
-    conversation_id: str, services: Services, actor: Actor, body: StreamIn | None = None
+    conversation_id: ConversationId, services: Services, actor: Actor, body: StreamIn | None = None
 ) -> Response:
     """Tell the stream of the run that is active here again, or of the run that took in a message, known by its otid."""
     wanted = body or StreamIn()
@@ -202,7 +197,7 @@ def _run_of(tx: Transaction, actor: actors.Actor, conversation_id: str, wanted: 
 
 @router.post("/conversations/{conversation_id}/cancel")
 async def cancel_conversation(
-    conversation_id: str,
+    conversation_id: ConversationId,
     services: Services,
     actor: Actor,
     agent_id: str | None = None,
@@ -215,7 +210,7 @@ async def cancel_conversation(
 
 @router.post("/conversations/{conversation_id}/compact")
 async def compact_conversation(
-    conversation_id: str, services: Services, actor: Actor, body: CompactThreadIn | None = None
+    conversation_id: ConversationId, services: Services, actor: Actor, body: CompactThreadIn | None = None
 ) -> Response:
     """Compact a conversation now."""
     found = await services.store.read(_find, actor, conversation_id, body.agent_id if body else None)

@@ -1,15 +1,17 @@
 """Messages of an agent: said, listed, cancelled, compacted."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from loci.agent.kinds import SEND_MESSAGE
 from loci.api.answers import json_answer, send, start
 from loci.api.bodies import new_router
-from loci.api.message_pages import MessagePage, Order, wire_page
+from loci.api.message_pages import MessagePage, wire_page
+from loci.api.parameters import AgentId, Cursor, Limit, MessageId, Order
+from loci.api.requests_agents import CompactionIn
 from loci.api.services import Actor, Core, Services
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.api.wire_requests import SendIn
@@ -18,22 +20,22 @@ from loci.store import agents, approvals, conversations, messages
 from loci.store.base import Transaction
 from loci.store.messages import MessageFilter
 from loci.types import actor as actors
-from loci.types.agents import CompactionSettings
 
 router = new_router("messages")
 
+DEFAULT_ROWS = 100
 MAIN_THREAD = "default"
 """What clients call the thread that every agent has from the beginning."""
 
 
 def asked_page(
-    before: str | None = None,
-    after: str | None = None,
-    limit: Annotated[int | None, Query(ge=1)] = None,
+    before: Cursor = None,
+    after: Cursor = None,
+    limit: Limit = None,
     order: Order | None = None,
 ) -> MessagePage:
     """The page of messages that the query of a request asks for."""
-    return MessagePage(order=order, before=before, after=after, limit_rows=limit or 100)
+    return MessagePage(order=order, before=before, after=after, limit_rows=DEFAULT_ROWS if limit is None else limit)
 
 
 def asked_view(
@@ -61,18 +63,6 @@ class CancelIn(BaseModel):
     run_ids: list[str] | None = None
 
 
-class CompactionIn(BaseModel):
-    """Compaction settings as clients send them."""
-
-    mode: Literal["sliding_window", "all", "self_compact_all", "self_compact_sliding_window"] = "sliding_window"
-    model: str | None = None
-    model_settings: dict[str, Any] | None = None
-    prompt: str | None = None
-    prompt_acknowledgement: bool = False
-    clip_chars: int | None = 50_000
-    sliding_window_percentage: float = Field(default=0.3, ge=0, le=1)
-
-
 class CompactIn(BaseModel):
     """How to compact; as the agent's settings say when it says nothing."""
 
@@ -80,19 +70,19 @@ class CompactIn(BaseModel):
 
 
 @router.post("/agents/{agent_id}/messages")
-async def send_message(agent_id: str, body: SendIn, services: Services, actor: Actor) -> Response:
+async def send_message(agent_id: AgentId, body: SendIn, services: Services, actor: Actor) -> Response:
     """Say something to an agent and get its answer: whole, or as a stream with `streaming`."""
     return await send(services, actor, agent_id, None, body, streaming=body.streaming is True)
 
 
 @router.post("/agents/{agent_id}/messages/stream")
-async def stream_message(agent_id: str, body: SendIn, services: Services, actor: Actor) -> Response:
+async def stream_message(agent_id: AgentId, body: SendIn, services: Services, actor: Actor) -> Response:
     """Say something to an agent and get its answer as a stream."""
     return await send(services, actor, agent_id, None, body, streaming=True)
 
 
 @router.post("/agents/{agent_id}/messages/async")
-async def begin_message(agent_id: str, body: SendIn, services: Services, actor: Actor) -> Response:
+async def begin_message(agent_id: AgentId, body: SendIn, services: Services, actor: Actor) -> Response:
     """Say something to an agent and get the run that works on it at once."""
     if body.callback_url is not None:
         await services.door.check(body.callback_url)
@@ -103,7 +93,7 @@ async def begin_message(agent_id: str, body: SendIn, services: Services, actor: 
 
 @router.get("/agents/{agent_id}/messages")
 async def list_messages(
-    agent_id: str,
+    agent_id: AgentId,
     services: Services,
     actor: Actor,
     page: AskedPage,
@@ -134,7 +124,7 @@ def page_of_thread(
 
 @router.post("/agents/{agent_id}/messages/cancel")
 async def cancel_messages(
-    agent_id: str, services: Services, actor: Actor, body: CancelIn | None = None
+    agent_id: AgentId, services: Services, actor: Actor, body: CancelIn | None = None
 ) -> dict[str, str]:
     """End the agent's runs, or those named."""
     await services.store.read(agents.get, actor, agent_id)
@@ -143,7 +133,7 @@ async def cancel_messages(
 
 @router.post("/agents/{agent_id}/summarize")
 async def summarize_messages(
-    agent_id: str, services: Services, actor: Actor, body: CompactIn | None = None
+    agent_id: AgentId, services: Services, actor: Actor, body: CompactIn | None = None
 ) -> Response:
     """Compact the agent's main thread now."""
     return await compacted(services, actor, agent_id, None, body)
@@ -154,7 +144,7 @@ async def compacted(
 ) -> Response:
     """Compact a thread and tell what came of it."""
     settings = body.compaction_settings if body else None
-    chosen = None if settings is None else CompactionSettings(**settings.model_dump())
+    chosen = None if settings is None else settings.settings()
     report = await core.runs.compact(actor, agent_id, conversation_id, chosen)
     return json_answer(
         {
@@ -179,7 +169,7 @@ async def list_all_messages(
 
 
 @router.get("/messages/{message_id}")
-async def get_message(message_id: str, services: Services, actor: Actor) -> Response:
+async def get_message(message_id: MessageId, services: Services, actor: Actor) -> Response:
     """All that one stored message says, as a list."""
     return json_answer(await services.store.read(_one, actor, message_id))
 

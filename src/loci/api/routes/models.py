@@ -1,6 +1,5 @@
 """Models that can be had now, and whether the server is well."""
 
-from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -11,7 +10,6 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.services import Actor, Services
 from loci.api.wire_values import wire_embedding, wire_model
-from loci.model.base import ModelInfo
 from loci.store import agents
 from loci.store.base import Transaction
 

@@ -1,17 +1,16 @@
 """Runs and their steps: listed, looked at, followed."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.message_pages import MessagePage, wire_page
+from loci.api.parameters import Cursor, Limit, Moment, Order, RunId, StepId, page, page_of
 from loci.api.routes.messages import AskedPage
 from loci.api.services import Actor, Core, Services
 from loci.api.sse import EventStream, Pings
@@ -37,20 +36,19 @@ from loci.types.runs import Step, StopReason
 
 router = new_router("runs")
 
-T = TypeVar("T")
-Order = Literal["asc", "desc"]
+DEFAULT_ROWS = 100
+SEQ_ID_MAX = 2**31 - 1
 
 
 def asked_list(
-    before: str | None = None,
-    after: str | None = None,
-    limit: Annotated[int | None, Query(ge=1)] = None,
+    before: Cursor = None,
+    after: Cursor = None,
+    limit: Limit = None,
     order: Order = "desc",
     ascending: bool = False,
 ) -> Page:
     """The page of a list by time that the query of a request asks for."""
-    rows = min(limit or 100, PAGE_MAX_ROWS)
-    return Page(limit_rows=rows, after=after, before=before, ascending=ascending or order == "asc")
+    return page(before, after, DEFAULT_ROWS if limit is None else limit, "asc" if ascending else order)
 
 
 AskedList = Annotated[Page, Depends(asked_list)]
@@ -59,7 +57,7 @@ AskedList = Annotated[Page, Depends(asked_list)]
 class StreamIn(BaseModel):
     """From where a stream is to be told again."""
 
-    starting_after: int = 0
+    starting_after: int = Field(default=0, ge=0, le=SEQ_ID_MAX)
     include_pings: bool | None = True
     poll_interval: float | None = POLL_S
     batch_size: int | None = BATCH_ROWS
@@ -79,7 +77,7 @@ class FeedbackIn(BaseModel):
 async def list_runs(
     services: Services,
     actor: Actor,
-    page: AskedList,
+    wanted: AskedList,
     *,
     agent_id: str | None = None,
     agent_ids: Annotated[list[str] | None, Query()] = None,
@@ -98,7 +96,7 @@ async def list_runs(
         stop_reason=stop_reason,
         active=True if active else None,
     )
-    found = await services.store.read(runs.listing, actor, chosen, page)
+    found = await services.store.read(runs.listing, actor, chosen, wanted)
     return json_answer([wire_run(run) for run in found])
 
 
@@ -113,13 +111,13 @@ async def list_active_runs(
 
 
 @router.get("/runs/{run_id}")
-async def get_run(run_id: str, services: Services, actor: Actor) -> Response:
+async def get_run(run_id: RunId, services: Services, actor: Actor) -> Response:
     """One run."""
     return json_answer(wire_run(await services.store.read(runs.get, actor, run_id)))
 
 
 @router.delete("/runs/{run_id}")
-async def delete_run(run_id: str, services: Services, actor: Actor) -> Response:
+async def delete_run(run_id: RunId, services: Services, actor: Actor) -> Response:
     """Forget a run that has ended, with its steps; its messages stay."""
     await services.store.write(_forget, actor, run_id)
     return json_answer(None)
@@ -132,24 +130,24 @@ def _forget(tx: Transaction, actor: actors.Actor, run_id: str) -> None:
 
 
 @router.get("/runs/{run_id}/messages")
-async def list_run_messages(run_id: str, services: Services, actor: Actor, page: AskedPage) -> Response:
+async def list_run_messages(run_id: RunId, services: Services, actor: Actor, wanted: AskedPage) -> Response:
     """What was said in a run, its input included, the oldest first."""
-    return json_answer(await services.store.read(_messages_of_run, actor, run_id, page))
+    return json_answer(await services.store.read(_messages_of_run, actor, run_id, wanted))
 
 
-def _messages_of_run(tx: Transaction, actor: actors.Actor, run_id: str, page: MessagePage) -> list[WireObject]:
+def _messages_of_run(tx: Transaction, actor: actors.Actor, run_id: str, wanted: MessagePage) -> list[WireObject]:
     view = view_of(runs.get(tx, actor, run_id))
-    return wire_page(tx, actor, MessageFilter(run_id=run_id), page.in_order("asc"), replace(view, types=None))
+    return wire_page(tx, actor, MessageFilter(run_id=run_id), wanted.in_order("asc"), replace(view, types=None))
 
 
 @router.get("/runs/{run_id}/usage")
-async def get_run_usage(run_id: str, services: Services, actor: Actor) -> Response:
+async def get_run_usage(run_id: RunId, services: Services, actor: Actor) -> Response:
     """What a run used up."""
     return json_answer(wire_run_usage(await services.store.read(runs.get, actor, run_id)))
 
 
 @router.get("/runs/{run_id}/metrics")
-async def get_run_metrics(run_id: str, services: Services, actor: Actor) -> Response:
+async def get_run_metrics(run_id: RunId, services: Services, actor: Actor) -> Response:
     """How long a run took, and the tools that it called."""
     return json_answer(await services.store.read(_metrics, actor, run_id))
 
@@ -161,28 +159,18 @@ def _metrics(tx: Transaction, actor: actors.Actor, run_id: str) -> WireObject:
 
 
 @router.get("/runs/{run_id}/steps")
-async def list_run_steps(run_id: str, services: Services, actor: Actor, page: AskedList) -> Response:
+async def list_run_steps(run_id: RunId, services: Services, actor: Actor, wanted: AskedList) -> Response:
     """The steps of a run, the newest first."""
-    return json_answer(await services.store.read(_steps_of_run, actor, run_id, page))
+    return json_answer(await services.store.read(_steps_of_run, actor, run_id, wanted))
 
 
-def _steps_of_run(tx: Transaction, actor: actors.Actor, run_id: str, page: Page) -> list[WireObject]:
+def _steps_of_run(tx: Transaction, actor: actors.Actor, run_id: str, wanted: Page) -> list[WireObject]:
     runs.get(tx, actor, run_id)
-    found = steps.of_run(tx, actor, run_id)
-    return [wire_step(step) for step in slice_of(found, page, lambda step: step.id)]
-
-
-def slice_of(found: Sequence[T], page: Page, id_of: Callable[[T], str]) -> list[T]:
-    """One page of a list that is short and wholly at hand, given the oldest first."""
-    ordered = list(found) if page.ascending else list(reversed(found))
-    ids = [id_of(item) for item in ordered]
-    start = ids.index(page.after) + 1 if page.after in ids else 0
-    end = ids.index(page.before) if page.before in ids else len(ids)
-    return ordered[start:end][: page.limit_rows]
+    return [wire_step(step) for step in page_of(steps.of_run(tx, actor, run_id), wanted)]
 
 
 @router.post("/runs/{run_id}/stream")
-async def stream_run(run_id: str, services: Services, actor: Actor, body: StreamIn | None = None) -> Response:
+async def stream_run(run_id: RunId, services: Services, actor: Actor, body: StreamIn | None = None) -> Response:
     """Tell the stream of a background run again, from where the client was cut off, and then go on with it."""
     return await told_again(services, actor, run_id, body or StreamIn())
 
@@ -205,14 +193,14 @@ async def told_again(core: Core, actor: actors.Actor, run_id: str, body: StreamI
 async def list_steps(
     services: Services,
     actor: Actor,
-    page: AskedList,
+    wanted: AskedList,
     *,
     agent_id: str | None = None,
     model: str | None = None,
     feedback: Literal["positive", "negative"] | None = None,
     has_feedback: bool | None = None,
-    start_date: datetime | None = None,
-    end_date: datetime | None = None,
+    start_date: Moment | None = None,
+    end_date: Moment | None = None,
 ) -> Response:
     """Steps by time, the newest first."""
     chosen = StepFilter(
@@ -223,35 +211,35 @@ async def list_steps(
         since=start_date,
         until=end_date,
     )
-    found = await services.store.read(steps.listing, actor, chosen, page)
+    found = await services.store.read(steps.listing, actor, chosen, wanted)
     return json_answer([wire_step(step) for step in found])
 
 
 @router.get("/steps/{step_id}")
-async def get_step(step_id: str, services: Services, actor: Actor) -> Response:
+async def get_step(step_id: StepId, services: Services, actor: Actor) -> Response:
     """One step."""
     return json_answer(wire_step(await services.store.read(steps.get, actor, step_id)))
 
 
 @router.get("/steps/{step_id}/metrics")
-async def get_step_metrics(step_id: str, services: Services, actor: Actor) -> Response:
+async def get_step_metrics(step_id: StepId, services: Services, actor: Actor) -> Response:
     """How long a step took, by what it waited for."""
     return json_answer(wire_step_metrics(await services.store.read(steps.get, actor, step_id)))
 
 
 @router.get("/steps/{step_id}/messages")
-async def list_step_messages(step_id: str, services: Services, actor: Actor, page: AskedPage) -> Response:
+async def list_step_messages(step_id: StepId, services: Services, actor: Actor, wanted: AskedPage) -> Response:
     """What was said in a step, the oldest first."""
-    return json_answer(await services.store.read(_messages_of_step, actor, step_id, page))
+    return json_answer(await services.store.read(_messages_of_step, actor, step_id, wanted))
 
 
-def _messages_of_step(tx: Transaction, actor: actors.Actor, step_id: str, page: MessagePage) -> list[WireObject]:
+def _messages_of_step(tx: Transaction, actor: actors.Actor, step_id: str, wanted: MessagePage) -> list[WireObject]:
     step = steps.get(tx, actor, step_id)
-    return wire_page(tx, actor, MessageFilter(run_id=step.run_id, step_id=step_id), page.in_order("asc"), PLAIN_VIEW)
+    return wire_page(tx, actor, MessageFilter(run_id=step.run_id, step_id=step_id), wanted.in_order("asc"), PLAIN_VIEW)
 
 
 @router.patch("/steps/{step_id}/feedback")
-async def set_step_feedback(step_id: str, body: FeedbackIn, services: Services, actor: Actor) -> Response:
+async def set_step_feedback(step_id: StepId, body: FeedbackIn, services: Services, actor: Actor) -> Response:
     """Note what a person thinks of a step."""
     return json_answer(wire_step(await services.store.write(_set_feedback, actor, step_id, body)))
 
