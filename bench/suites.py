@@ -166,9 +166,23 @@ async def _made(target: Target, http: httpx2.AsyncClient, count: int) -> None:
     await asyncio.gather(*(make() for _ in range(8)))
 
 
-_THEMES = (
-    ["garden", "river", "letter", "winter", "engine", "doctor", "market", "island", "window", "pepper", "violin", "ladder", "forest", "silver", "bridge"]
-)
+_THEMES = [
+    "garden",
+    "river",
+    "letter",
+    "winter",
+    "engine",
+    "doctor",
+    "market",
+    "island",
+    "window",
+    "pepper",
+    "violin",
+    "ladder",
+    "forest",
+    "silver",
+    "bridge",
+]
 
 
 def _passage(number: int, chance: random.Random) -> str:

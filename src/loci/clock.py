@@ -41,7 +41,7 @@ class SystemClock:
 class FakeClock:
     """A clock that only moves when told; `sleep` moves it."""
 
-    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:  # noqa: B008  a constant
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start
         self.slept_s: list[float] = []
 

@@ -24,7 +24,14 @@ Wire = Literal["chat", "responses", "anthropic", "google"]
 _HOSTED: tuple[tuple[str, str, Wire, str, str, str], ...] = (
     ("openai", "openai", "responses", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
     ("anthropic", "anthropic", "anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
-    ("google_ai", "google_ai", "google", "GEMINI_API_KEY", "GEMINI_BASE_URL", "https://generativelanguage.googleapis.com"),
+    (
+        "google_ai",
+        "google_ai",
+        "google",
+        "GEMINI_API_KEY",
+        "GEMINI_BASE_URL",
+        "https://generativelanguage.googleapis.com",
+    ),
     ("openrouter", "openrouter", "chat", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1"),
     ("groq", "groq", "chat", "GROQ_API_KEY", "GROQ_BASE_URL", "https://api.groq.com/openai/v1"),
     ("deepseek", "deepseek", "chat", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "https://api.deepseek.com/v1"),
@@ -156,7 +163,7 @@ def _port(value: JsonValue) -> int:
         port = int(str(value))
     except ValueError:
         port = -1
-    if not 0 <= port <= 65_535:  # noqa: PLR2004  the range of TCP ports
+    if not 0 <= port <= 65_535:
         raise BadRequest(f"The port is '{value}', but must be a number from 0 to 65535.")
     return port
 
@@ -195,7 +202,9 @@ def _hosted(env: Mapping[str, str], row: tuple[str, str, Wire, str, str, str]) -
     custom = url is not None and url.rstrip("/") != default.rstrip("/")
     # A custom OpenAI base URL is nearly always a proxy or a local server, which speak chat completions only.
     chosen: Wire = "chat" if custom and wire == "responses" else wire
-    return ProviderConfig(name=name, provider_type=kind, base_url=(url or default).rstrip("/"), api_key=key, wire=chosen)
+    return ProviderConfig(
+        name=name, provider_type=kind, base_url=(url or default).rstrip("/"), api_key=key, wire=chosen
+    )
 
 
 def _v1(url: str) -> str:

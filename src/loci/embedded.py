@@ -79,11 +79,13 @@ def _with_database(settings: Settings, database: str | Path | None) -> Settings:
 
 
 class _InMemory(httpx.Client):
-    """An HTTP client with one server, which it closes with itself; at the latest when the process ends."""
+    """An HTTP client with a server of its own, which is closed with it, or when nobody holds it any more."""
 
     def __init__(self, server: "_Server") -> None:
         super().__init__(transport=_Transport(server), base_url=_BASE_URL)
         self._finish = weakref.finalize(self, server.close)
+        # A process that ends has no threads left to close with, and need not: what was answered is on the disk.
+        self._finish.atexit = False
 
     def close(self) -> None:
         """End the server's work and close the database."""
@@ -126,7 +128,8 @@ class _Server:
         if self._closed:
             return
         self._closed = True
-        self.loop.call_soon_threadsafe(self._stop.set)
+        with contextlib.suppress(RuntimeError):  # it never started, and its loop is closed
+            self.loop.call_soon_threadsafe(self._stop.set)
         if threading.current_thread() is not self._thread:  # a finaliser may run anywhere
             self._thread.join(_STOP_TIMEOUT_S)
 

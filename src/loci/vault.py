@@ -1,7 +1,7 @@
 """Secrets at rest: sealed with a key that lies beside the database, never in it, and never in a log.
 
-AES-256-GCM (NIST SP 800-38D) with a fresh nonce each; organisation and name are bound in as associated data, so a sealed
-text opens only where it belongs. Made on first use, readable by the owner alone.
+AES-256-GCM (NIST SP 800-38D) with a fresh nonce each; organisation and name are bound in as associated data, so a
+sealed text opens only where it belongs. Made on first use, readable by the owner alone.
 """
 
 import base64

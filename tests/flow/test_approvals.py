@@ -52,7 +52,9 @@ async def test_a_call_that_must_be_asked_for_waits_and_runs_once_it_is_approved(
 
 async def test_a_denied_call_does_not_run_and_the_model_reads_why(room: Bench, outside: Outside) -> None:
     await room.send("go", [POST])
-    events = await room.send("", ["I will not."], request=answers(ApprovalReply(call_id="c1", approve=False, reason="no")))
+    events = await room.send(
+        "", ["I will not."], request=answers(ApprovalReply(call_id="c1", approve=False, reason="no"))
+    )
 
     assert outside.ran == []
     result = next(result for item in messages_of(events) for result in item.tool_results)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import pytest
@@ -46,7 +46,7 @@ class Profiler:
         if event == "call" and ours and not code.co_name.startswith("<"):
             self.calls.append((code.co_filename.removeprefix(HOME + "/"), code.co_qualname))
 
-    def __enter__(self) -> "Profiler":
+    def __enter__(self) -> Self:
         threading.setprofile(self)
         sys.setprofile(self)
         return self
@@ -72,7 +72,7 @@ def profiler() -> Iterator[Profiler]:
 
 
 @pytest.fixture
-async def server(tmp_path: Path, profiler: Profiler) -> AsyncIterator[tuple[FastAPI, CountingStore, str]]:  # noqa: ARG001
+async def server(tmp_path: Path, profiler: Profiler) -> AsyncIterator[tuple[FastAPI, CountingStore, str]]:
     """A server whose model answers at once, behind the port: what a provider's adapter costs is its own matter."""
     settings = Settings(home=tmp_path, database_url="", default_embedding=None)
     store = CountingStore(SQLiteStore(tmp_path / "loci.db"))

@@ -45,7 +45,9 @@ class Killed:
     posts: int
 
 
-async def run_until_killed(folder: Path, *, statement: int | None = None, commit: int | None = None) -> tuple[Killed, bool]:
+async def run_until_killed(
+    folder: Path, *, statement: int | None = None, commit: int | None = None
+) -> tuple[Killed, bool]:
     """Send the script to a server that dies at the given point; whether it died."""
     outside = Outside()
     made: list[CrashingStore] = []
@@ -63,10 +65,10 @@ async def run_until_killed(folder: Path, *, statement: int | None = None, commit
             live = await room.start(SCRIPT)
             killed.acknowledged = True
             ended = asyncio.ensure_future(events_of(live))
-            tasks = list(room.runs._tasks)  # noqa: SLF001  to see the process die
+            tasks = list(room.runs._tasks)
             await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
             died = any(isinstance(task.exception(), Crash) for task in tasks if task.done() and not task.cancelled())
-            killed.told = [event.message for event in live._events if hasattr(event, "message")]  # noqa: SLF001
+            killed.told = [event.message for event in live._events if hasattr(event, "message")]
             ended.cancel()
         except Crash:
             died = True
@@ -80,7 +82,7 @@ async def check_after(folder: Path, killed: Killed) -> None:
     async with bench(folder, builtins(outside), Setup(model=ScriptedModel())) as room:
         room.agent_id = (await agent_ids(room))[0]
         taken_up = await room.runs.resume()
-        while room.runs._tasks:  # noqa: SLF001
+        while room.runs._tasks:
             await asyncio.sleep(0)
         stored = await room.stored()
         ids = {item.id for item in stored}

@@ -94,7 +94,11 @@ async def test_parallel_calls_are_answered_in_their_order_whatever_runs_first(ro
     events = await room.send("go", calls, ["done"])
 
     results = [result for item in messages_of(events) for result in item.tool_results]
-    assert [(result.call_id, result.status) for result in results] == [("c1", "success"), ("c2", "success"), ("c3", "success")]
+    assert [(result.call_id, result.status) for result in results] == [
+        ("c1", "success"),
+        ("c2", "success"),
+        ("c3", "success"),
+    ]
     assert [result.text for result in results][1:] == ["look saw a", "look saw b"]
     assert outside.ran == ["look", "look"]
 

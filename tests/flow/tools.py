@@ -40,7 +40,7 @@ class Outside:
     gate: asyncio.Event | None = None
 
     def tool(self, name: str, effect: Effect) -> BuiltinTool:
-        async def run(context: ToolContext, args: JsonObject) -> ToolOutcome:  # noqa: ARG001
+        async def run(context: ToolContext, args: JsonObject) -> ToolOutcome:
             self.ran.append(name)
             if self.gate is not None:
                 await self.gate.wait()
@@ -63,5 +63,8 @@ def builtins(outside: Outside) -> dict[str, BuiltinTool]:
     )
     named = {"look": "pure", "post": "once", "fail": "pure", "crash": "pure", "conversation_search": "pure"}
     extra: dict[str, BuiltinTool] = {name: outside.tool(name, effect) for name, effect in named.items()}  # type: ignore[arg-type]
-    others = {name: BuiltinTool(schema=schema(name, "label"), tool_type=ToolType.SLEEPTIME, effect="memory", memory=_insert) for name in ("memory_replace",)}
+    others = {
+        name: BuiltinTool(schema=schema(name, "label"), tool_type=ToolType.SLEEPTIME, effect="memory", memory=_insert)
+        for name in ("memory_replace",)
+    }
     return {**CORE_BUILTINS, "memory_insert": insert, **others, **extra}

@@ -86,7 +86,9 @@ LINES = st.lists(st.text(alphabet="abcd ", max_size=6), max_size=8).map("\n".joi
 
 
 @given(LINES, LINES, LINES)
-def test_a_merge_is_symmetric_in_whether_it_can_be_done_and_keeps_one_sided_changes(base: str, left: str, right: str) -> None:
+def test_a_merge_is_symmetric_in_whether_it_can_be_done_and_keeps_one_sided_changes(
+    base: str, left: str, right: str
+) -> None:
     assert merge(base, left, base) == left
     assert merge(base, base, right) == right
     assert merge(base, left, left) == left

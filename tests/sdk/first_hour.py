@@ -1,7 +1,7 @@
 """What a newcomer does in the first hour, with the unmodified public client; run as a script against any address.
 
-    python tests/sdk/first_hour.py URL before      makes an agent, uses all of it, prints its id
-    python tests/sdk/first_hour.py URL after ID    the same agent after a restart: nothing is missing
+python tests/sdk/first_hour.py URL before      makes an agent, uses all of it, prints its id
+python tests/sdk/first_hour.py URL after ID    the same agent after a restart: nothing is missing
 """
 
 import sys

@@ -27,7 +27,7 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def processes(home: Path) -> Iterator[list[Process]]:  # noqa: ARG001  lives longer than the processes
+def processes(home: Path) -> Iterator[list[Process]]:
     running: list[Process] = []
     yield running
     for process in running:
@@ -38,7 +38,9 @@ def client_of(process: Process) -> Letta:
     return Letta(base_url=process.url, api_key="none", max_retries=0)
 
 
-def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(home: Path, processes: list[Process]) -> None:
+def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
+    home: Path, processes: list[Process]
+) -> None:
     first = start(home)
     processes.append(first)
     client = client_of(first)
@@ -54,7 +56,7 @@ def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(home
                 seen.append(event.message_type)
                 if event.message_type == "tool_return_message":
                     acknowledged.set()
-        except Exception:  # noqa: BLE001  the server dies under it, that is the point
+        except Exception:
             return
 
     acknowledged = threading.Event()

@@ -32,6 +32,6 @@ def test_a_typescript_client_finds_its_agent_again_after_a_kill(tmp_path: Path) 
 
 
 def run(command: list[str]) -> str:
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=180, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip().split("\n")[-1]

@@ -71,8 +71,16 @@ async def value(room: Bench, label: str) -> str | None:
             {"label": "human", "old_content": "Porto", "new_content": "Lisbon"},
             "Name: Ada.\nLives in Lisbon.",
         ),
-        ("memory_insert", {"label": "human", "new_string": "Top.", "insert_line": 0}, "Top.\nName: Ada.\nLives in Porto."),
-        ("memory_insert", {"label": "human", "new_string": "Late.", "insert_line": "-1"}, "Name: Ada.\nLives in Porto.\nLate."),
+        (
+            "memory_insert",
+            {"label": "human", "new_string": "Top.", "insert_line": 0},
+            "Top.\nName: Ada.\nLives in Porto.",
+        ),
+        (
+            "memory_insert",
+            {"label": "human", "new_string": "Late.", "insert_line": "-1"},
+            "Name: Ada.\nLives in Porto.\nLate.",
+        ),
         ("memory_replace", {"label": "human", "old_string": "\nLives in Porto.", "new_string": ""}, "Name: Ada."),
         ("memory_rethink", {"label": "human", "new_memory": "Ada, Porto."}, "Ada, Porto."),
         (
@@ -85,7 +93,11 @@ async def value(room: Bench, label: str) -> str | None:
             {"command": "insert", "path": "/memories/human", "insert_text": "New.", "insert_line": 1},
             "Name: Ada.\nNew.\nLives in Porto.",
         ),
-        ("memory_apply_patch", {"label": "human", "patch": " Name: Ada.\n-Lives in Porto.\n+Lives in Lisbon."}, "Name: Ada.\nLives in Lisbon."),
+        (
+            "memory_apply_patch",
+            {"label": "human", "patch": " Name: Ada.\n-Lives in Porto.\n+Lives in Lisbon."},
+            "Name: Ada.\nLives in Lisbon.",
+        ),
     ],
 )
 async def test_an_edit_changes_the_block_and_shows_its_new_value(
@@ -107,7 +119,11 @@ async def test_an_edit_changes_the_block_and_shows_its_new_value(
         ("memory", {"command": "create", "path": "/memories/human", "file_text": "x"}, "is a block 'human' already"),
         ("memory", {"command": "delete", "path": "/memories/policy"}, "read-only"),
         ("memory", {"command": "fly"}, "There is no command 'fly'"),
-        ("memory_apply_patch", {"label": "human", "patch": "*** Delete Block: mood"}, "Block field mood does not exist"),
+        (
+            "memory_apply_patch",
+            {"label": "human", "patch": "*** Delete Block: mood"},
+            "Block field mood does not exist",
+        ),
         ("archival_memory_insert", {"content": "   "}, "is empty"),
         ("archival_memory_search", {"query": "x", "start_datetime": "soon"}, "which is no date"),
         ("conversation_search", {"query": "x", "roles": ["robot"]}, "There is no role 'robot'"),
@@ -126,7 +142,9 @@ async def test_a_refusal_says_why_and_changes_nothing(
 
 
 async def test_blocks_are_made_renamed_and_taken_away_by_the_agent_itself(room: Bench) -> None:
-    made = await use(room, "memory", command="create", path="/memories/project", file_text="Build.", description="What we do.")
+    made = await use(
+        room, "memory", command="create", path="/memories/project", file_text="Build.", description="What we do."
+    )
     assert made.text.startswith("Successfully created memory block 'project'.")
     assert await value(room, "project") == "Build."
     await use(room, "memory", command="rename", old_path="/memories/project", new_path="/memories/work")
@@ -141,7 +159,9 @@ async def test_a_patch_over_several_blocks_is_all_or_nothing(room: Bench) -> Non
     await use(room, "memory_apply_patch", label="", patch=patch)
     assert (await value(room, "notes"), await value(room, "human")) == ("First.", "Name: Ada.\nLives in Lisbon.")
 
-    broken = await use(room, "memory_apply_patch", label="", patch="*** Delete Block: notes\n*** Update Block: human\n-no\n+yes")
+    broken = await use(
+        room, "memory_apply_patch", label="", patch="*** Delete Block: notes\n*** Update Block: human\n-no\n+yes"
+    )
     assert broken.status == "error"
     assert await value(room, "notes") == "First."
 
@@ -149,14 +169,18 @@ async def test_a_patch_over_several_blocks_is_all_or_nothing(room: Bench) -> Non
 async def test_notes_are_kept_and_found_with_tags_and_times(room: Bench) -> None:
     await use(room, "archival_memory_insert", content="Ada's cello was made in Cremona in 1751.", tags=["music"])
     await use(room, "archival_memory_insert", content="The invoice for the roof was paid.", tags=["house", "money"])
-    assert (await use(room, "archival_memory_insert", content="Basil grows well in June.", tags=["garden"])).status == "success"
+    assert (
+        await use(room, "archival_memory_insert", content="Basil grows well in June.", tags=["garden"])
+    ).status == "success"
 
     found = orjson.loads((await use(room, "archival_memory_search", query="cello Cremona")).text)
     assert found["results"][0]["content"] == "Ada's cello was made in Cremona in 1751."
     assert set(found["results"][0]) == {"id", "timestamp", "content", "tags", "relevance"}
     tagged = orjson.loads((await use(room, "archival_memory_search", query="", tags=["house", "garden"])).text)
     assert {row["content"][:5] for row in tagged["results"]} == {"The i", "Basil"}
-    both = orjson.loads((await use(room, "archival_memory_search", query="", tags=["house", "money"], tag_match_mode="all")).text)
+    both = orjson.loads(
+        (await use(room, "archival_memory_search", query="", tags=["house", "money"], tag_match_mode="all")).text
+    )
     assert len(both["results"]) == 1
     none = await use(room, "archival_memory_search", query="cello", end_datetime="2020-01-01")
     assert none.text == "No results found."
@@ -170,9 +194,20 @@ async def test_what_was_said_is_found_again_page_by_page(room: Bench) -> None:
     page = orjson.loads((await use(room, "conversation_search", query="lighthouse keeper", limit=3)).text)
     assert page["results"][0]["content"] == "The lighthouse keeper is called Tomas."
     assert set(page["results"][0]) == {"timestamp", "time_ago", "role", "relevance", "content"}
-    first = orjson.loads((await use(room, "conversation_search", query="lucky number blue door", roles=["user"], limit=3)).text)
+    first = orjson.loads(
+        (await use(room, "conversation_search", query="lucky number blue door", roles=["user"], limit=3)).text
+    )
     second = orjson.loads(
-        (await use(room, "conversation_search", query="lucky number blue door", roles=["user"], limit=3, offset=first["next_offset"])).text
+        (
+            await use(
+                room,
+                "conversation_search",
+                query="lucky number blue door",
+                roles=["user"],
+                limit=3,
+                offset=first["next_offset"],
+            )
+        ).text
     )
     contents = [row["content"] for row in first["results"] + second["results"]]
     assert len(set(contents)) == 6
@@ -205,7 +240,11 @@ async def test_every_edit_is_in_the_journal_with_its_author_and_source(room: Ben
 async def test_a_sleeptime_agent_ends_when_it_has_finished(room: Bench) -> None:
     kind = replace(AGENT, agent_type=AgentType.SLEEPTIME, tool_names=(), embedding=None, embedding_given=True)
     await room.create(kind)
-    edit = ToolCall("c1", "memory_insert", '{"thinking": "t", "label": "human", "new_string": "Late riser.", "request_heartbeat": true}')
+    edit = ToolCall(
+        "c1",
+        "memory_insert",
+        '{"thinking": "t", "label": "human", "new_string": "Late riser.", "request_heartbeat": true}',
+    )
     done = ToolCall("c2", "memory_finish_edits", '{"thinking": "t", "request_heartbeat": false}')
     await room.send("Here is the talk.", [edit], [done])
 

@@ -1,4 +1,4 @@
-"""Agent types as data. What one type does differently from another stands in a row here and in its prompt, nowhere else.
+"""Agent types as data. What one type does differently from another stands in a row here and in its prompt only.
 
 Types of the MemGPT family speak through `send_message`, think in an argument of each call and ask for the next step
 with a heartbeat (arXiv 2310.08560, section 2.4); `letta_v1_agent` goes on after a tool call and yields without one.
@@ -29,7 +29,7 @@ _HEARTBEAT_SCHEMA: JsonObject = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentKind:
-    """What sets an agent type apart. `boot`: a new agent's window begins with a short exchange that shows how it talks."""
+    """What sets an agent type apart. `boot`: a new window begins with a short exchange that shows how to talk."""
 
     agent_type: AgentType
     base_tools: tuple[str, ...]

@@ -192,8 +192,8 @@ def _plain_note(plan: CompactionPlan) -> str:
     said = [message.text[:200] for message in plan.evicted if message.role is Role.USER and message.kind is Kind.PLAIN]
     words = "\n".join(f"- {line}" for line in said[-10:])
     return (
-        f"No summary could be written. {len(plan.evicted)} messages from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} "
-        f"are hidden; they can be found by searching the conversation. The user's last words among them:\n{words}"
+        f"No summary could be written. {len(plan.evicted)} messages from {first:%Y-%m-%d %H:%M} to "
+        f"{last:%Y-%m-%d %H:%M} are hidden; they can be found by searching the conversation. The user's last words among them:\n{words}"
     )
 
 

@@ -73,7 +73,7 @@ def _set_blocks(
 def _set_window(tx: Transaction, actor: Actor, agent_id: str, message_ids: Sequence[str], *, now: datetime) -> None:
     conversation = _free(tx, actor, conversations.default_id(agent_id))
     wanted = list(dict.fromkeys(message_ids))
-    found = {message.id for message in messages.by_ids(tx, actor, wanted)}
+    found = {message.id for message in messages.by_ids(tx, actor, wanted) if message.agent_id == agent_id}
     missing = [message_id for message_id in wanted if message_id not in found]
     if missing:
         raise NotFound(f"Message {missing[0]} not found.")

@@ -8,12 +8,33 @@ from loci.types.memory import Block, Passage
 from loci.types.tools import Tool
 
 _ENDPOINT_TYPES = frozenset(
-    (
-        "openai", "anthropic", "google_ai", "google_vertex", "azure", "groq", "ollama", "webui",
-        "lmstudio", "llamacpp", "koboldcpp", "vllm", "hugging-face", "minimax", "mistral", "together",
-        "bedrock", "deepseek", "xai", "zai", "baseten", "fireworks", "openrouter", "chatgpt_oauth",
-    ),
-)  # fmt: skip
+    {
+        "openai",
+        "anthropic",
+        "google_ai",
+        "google_vertex",
+        "azure",
+        "groq",
+        "ollama",
+        "webui",
+        "lmstudio",
+        "llamacpp",
+        "koboldcpp",
+        "vllm",
+        "hugging-face",
+        "minimax",
+        "mistral",
+        "together",
+        "bedrock",
+        "deepseek",
+        "xai",
+        "zai",
+        "baseten",
+        "fireworks",
+        "openrouter",
+        "chatgpt_oauth",
+    }
+)
 
 
 def wire_block(block: Block, *, project_id: str | None = None) -> WireObject:

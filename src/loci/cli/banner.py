@@ -31,7 +31,7 @@ async def announce(core: Core, address: str) -> None:
     handle, real = await default_model(core)
     if handle == SCRIPTED:
         _line("Model", STAND_IN, "")
-        screen.advise(screen.talk, SETUP, indent=_LABEL_CELLS + 2)
+        screen.indented(screen.talk, SETUP, indent=_LABEL_CELLS + 2, style="yellow")
     else:
         _line("Model", handle, f"the default of {screen.amount(real, 'model')}")
     screen.talk.print(Text.assemble("\n  Talk: ", ("loci chat", "bold"), "   Stop: ", ("Ctrl-C", "bold"), "\n"))

@@ -139,7 +139,7 @@ def _talk(session: Session) -> None:
 def _greet(session: Session) -> None:
     agent, connection = session.agent, session.connection
     where = connection.base_url or f"{connection.place}, opened here because no server runs"
-    screen.talk.print(Text.assemble(("Loci", "bold"), "  ", (screen.safe(agent.name), "bold"), f"  {agent.model}"))
+    screen.talk.print(Text.assemble("Talking to ", (screen.safe(agent.name), "bold"), f" ({agent.model})"))
     screen.note(f"{where}\n/help for commands, Ctrl-C stops an answer, Ctrl-D leaves")
     if agent.model == SCRIPTED:
         _explain_stand_in(connection)
@@ -150,7 +150,7 @@ def _greet(session: Session) -> None:
 
 def _explain_stand_in(connection: Connection) -> None:
     real = [model.handle for model in connection.client.models.list() if model.handle and model.handle != SCRIPTED]
-    advice = f"There are real models now; give the agent one: /model {real[0]}" if real else SETUP
+    advice = f"There are real models now; give the agent one: /model {real[0]}" if real else f"{SETUP} (Here: /model)"
     stand_in = "This agent has no language model, only a script that knows a few phrases."
     screen.talk.print(Text(f"{stand_in} {advice}", "yellow"))
 

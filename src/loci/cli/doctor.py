@@ -86,9 +86,11 @@ def _report(settings: Mapping[str, tuple[str, str]], findings: Sequence[Finding]
         screen.out.print()
     for finding in findings:
         mark, style = _MARKS[finding.level]
-        screen.out.print(Text.assemble((f"{mark} ", style), (f"{finding.check:<{_INDENT - 2}}", "dim"), finding.message))
+        screen.out.print(
+            Text.assemble((f"{mark} ", style), (f"{finding.check:<{_INDENT - 2}}", "dim"), finding.message)
+        )
         if finding.hint:
-            screen.advise(screen.out, finding.hint, indent=_INDENT)
+            screen.indented(screen.out, finding.hint, indent=_INDENT, style="dim")
     screen.out.print(_verdict(findings))
 
 

@@ -9,7 +9,7 @@ from loci.errors import Conflict, NotFound
 
 _ID_PREFIX = "agent-"
 _PAGE = 100
-NEWCOMER = "loci"
+NEWCOMER = "memo"
 """The name of the agent that is made for somebody who has none."""
 
 _TOOLS = ("archival_memory_insert", "archival_memory_search")

@@ -40,16 +40,18 @@ class Answer(Markdown):
         super().__init__(text, code_theme="ansi_dark", hyperlinks=False)
 
 
-class Tail:
-    """The last lines of something that may be longer than the screen, which cannot be redrawn above its top."""
+class Block:
+    """A block without empty lines around it; of a long one only the last lines, if the screen has an end to respect."""
 
-    def __init__(self, content: Markdown, lines_max: int) -> None:
-        self._content = content
+    def __init__(self, text: str, lines_max: int | None = None) -> None:
+        self._content = Answer(text)
         self._lines_max = lines_max
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render."""
         lines = console.render_lines(self._content, options, pad=False)
-        for line in lines[-self._lines_max :]:
+        full = [number for number, line in enumerate(lines) if any(segment.text.strip() for segment in line)]
+        trimmed = lines[full[0] : full[-1] + 1] if full else []
+        for line in trimmed[-self._lines_max :] if self._lines_max else trimmed:
             yield from line
             yield Segment.line()

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from loci.cli import screen
 from loci.cli.chips import chip, read_arguments
-from loci.cli.markdown import Answer, Tail, split_complete
+from loci.cli.markdown import Block, split_complete
 from loci.cli.turn import Call
 from loci.clock import SystemClock
 
@@ -63,7 +63,7 @@ class LivePainter:
             self._finish_words()
         done, self._words = split_complete(self._words + screen.safe(text))
         if done.strip():
-            self._console.print(Answer(done), soft_wrap=False)
+            self._console.print(Block(done))
             self._console.print()
 
     def call(self, call: Call) -> None:
@@ -79,7 +79,7 @@ class LivePainter:
 
     def _moving(self) -> RenderableType:
         if self._words.strip():
-            return Tail(Answer(self._words), max(3, self._console.height - 2))
+            return Block(self._words, max(3, self._console.height - 2))
         self._spinner.update(text=self._label)
         return self._spinner
 
@@ -90,7 +90,7 @@ class LivePainter:
     def _finish_words(self) -> None:
         words, self._words = self._words, ""
         if words.strip():
-            self._console.print(Answer(words), soft_wrap=False)
+            self._console.print(Block(words))
 
     def _finish_thinking(self) -> None:
         if self._thinking_since_s is None:
@@ -161,8 +161,14 @@ def result_line(call: Call, text: str, *, ok: bool) -> Text:
         return Text.assemble((f"● {done}", "green"), f": {screen.preview(words, _CHIP_CHARS)}" if words else "")
     mark = ("✓ ", "dim") if ok else ("✗ ", "red")
     line = Text.assemble(mark, (call_line(call), "cyan"))
-    result = screen.preview(text, _RESULT_CHARS)
+    result = screen.preview(_message(text), _RESULT_CHARS)
     return line.append(f" → {result}", "dim" if ok else "red") if result else line
+
+
+def _message(result: str) -> str:
+    """What a result says, if it is JSON that says something; else all of it."""
+    said = read_arguments(result).get("message")
+    return said if isinstance(said, str) else result
 
 
 def call_line(call: Call) -> str:

@@ -14,6 +14,7 @@ from prompt_toolkit.styles import Style
 
 _STYLE = Style.from_dict({"bottom-toolbar": "noreverse #888888", "prompt": "bold"})
 _MARK = "> "
+_MENU_LINES = 6
 
 
 class Prompt:
@@ -27,7 +28,7 @@ class Prompt:
         status: Callable[[], str],
         show_thinking: Callable[[], None],
     ) -> None:
-        history.parent.mkdir(parents=True, exist_ok=True)
+        history.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(history, os.O_WRONLY | os.O_CREAT, 0o600))  # what people say to an agent is theirs alone
         self._session: PromptSession[str] = PromptSession(
             [("class:prompt", _MARK)],
@@ -40,6 +41,7 @@ class Prompt:
             bottom_toolbar=status,
             style=_STYLE,
             enable_open_in_editor=True,
+            reserve_space_for_menu=_MENU_LINES,
         )
 
     def ask(self) -> str:
@@ -60,7 +62,6 @@ def _keys(show_thinking: Callable[[], None]) -> KeyBindings:
             buffer.validate_and_handle()
 
     @keys.add("escape", "enter")
-    @keys.add("c-j")
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 

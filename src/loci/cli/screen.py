@@ -13,8 +13,10 @@ from rich.text import Text
 
 from loci.errors import LociError
 
-out = Console(highlight=False, soft_wrap=True)
-talk = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False)
+talk = Console(stderr=True, highlight=False)
+for _console in (out, talk):
+    _console.soft_wrap = not _console.is_terminal  # who reads a pipe wants lines as they are
 
 _PREVIEW_CHARS = 80
 _COMMANDS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -32,12 +34,13 @@ def note(text: str) -> None:
     talk.print(Text(text, "dim"))
 
 
-def advise(console: Console, text: str, *, indent: int) -> None:
-    """Write a hint below what it belongs to; on a terminal, wrapped where it stands."""
+def indented(console: Console, text: str, *, indent: int, style: str = "") -> None:
+    """Write below what it belongs to; on a terminal, wrapped where it stands."""
     if console.is_terminal:
-        console.print(Padding(Text(text, "dim"), (0, 0, 0, indent)), soft_wrap=False)
+        console.print(Padding(Text(text, style), (0, 0, 0, indent)))
     else:
-        console.print(Text(" " * indent + text))
+        for line in text.splitlines():
+            console.print(Text(" " * indent + line))
 
 
 def emit(value: object) -> None:
@@ -52,7 +55,7 @@ def show_table(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> N
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(safe(cell)) for cell in row))
-    out.print(table, soft_wrap=False) if out.is_terminal else _show_plain(titles, rows)
+    out.print(table) if out.is_terminal else _show_plain(titles, rows)
 
 
 def _show_plain(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:

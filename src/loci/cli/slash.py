@@ -110,7 +110,7 @@ def _stop(session: Session, _rest: str) -> None:
 def _help(_session: Session, _rest: str) -> None:
     for command in COMMANDS.values():
         screen.talk.print(Text.assemble(f"  {command.usage:<18}", (command.summary, "dim")))
-    screen.note("  Enter sends; Esc-Enter, Ctrl-J or a \\ at the end begins a new line. Ctrl-C stops an answer.")
+    screen.note("  Enter sends; Esc-Enter or a \\ at the end begins a new line. Ctrl-C stops an answer.")
 
 
 def _quit(_session: Session, _rest: str) -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 from loci.cli import screen
 
 _FULL = 0.9
-_LABEL_CELLS = 10
+_HIT_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ def show_hits(hits: Sequence[Hit], console: Console) -> None:
     for hit in hits:
         source = "archive" if hit.kind == "archive" else f"{hit.speaker or 'somebody'} said"
         console.print(Text.assemble((f"{hit.at[:16].replace('T', ' ')}  {source}", "dim")))
-        console.print(Text(f"  {screen.preview(hit.text, 400)}"))
+        screen.indented(console, screen.preview(hit.text, _HIT_CHARS), indent=2)
 
 
 def show_blocks(agent: AgentState, console: Console) -> None:
     """Every block in full, under a line that says how full it is."""
     for block in agent.blocks:
         console.print(Text.assemble((block.label or "", "bold"), "  ", (fullness(block), "dim")))
-        for line in (block.value or "(empty)").splitlines():
-            console.print(Text(f"  {screen.safe(line)}", "" if block.value else "dim"))
+        shown = screen.safe(block.value) or "(empty)"
+        screen.indented(console, shown, indent=2, style="" if block.value else "dim")
 
 
 def fullness(block: Block) -> str:

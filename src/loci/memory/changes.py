@@ -31,9 +31,7 @@ from loci.types.memory import (
 )
 
 
-def apply(  # noqa: PLR0913  a verb
-    tx: Transaction, actor: Actor, author: Author, agent_id: str, change_set: ChangeSet, *, now: datetime
-) -> str:
+def apply(tx: Transaction, actor: Actor, author: Author, agent_id: str, change_set: ChangeSet, *, now: datetime) -> str:
     """Carry out the changes; the id under which the journal keeps them together.
 
     Raises VersionConflict with both texts, Conflict for a label that is taken. The caller's transaction is rolled back.
@@ -86,8 +84,8 @@ def _edited(tx: Transaction, actor: Actor, change: BlockEdit) -> Block:
         merged = None if base is None else merge(base, change.value, current.value)
         if merged is None:
             raise VersionConflict(
-                f"Block '{current.label}' was changed in the meantime (version {current.version}, the edit was made for "
-                f"{change.version}). It holds now:\n{current.value}\nThe edit would have made it:\n{change.value}"
+                f"Block '{current.label}' was changed in the meantime (version {current.version}, the edit was made "
+                f"for {change.version}). It holds now:\n{current.value}\nThe edit would have made it:\n{change.value}"
             )
         value = merged
     return replace(
@@ -117,9 +115,7 @@ def revert(tx: Transaction, actor: Actor, author: Author, change_set_id: str, *,
     return undo_id
 
 
-def _undo(  # noqa: PLR0913  one entry
-    tx: Transaction, actor: Actor, author: Author, entry: JournalEntry, *, now: datetime, undo_id: str
-) -> None:
+def _undo(tx: Transaction, actor: Actor, author: Author, entry: JournalEntry, *, now: datetime, undo_id: str) -> None:
     match (entry.subject, entry.action):
         case (Subject.BLOCK, "update"):
             _undo_edit(tx, actor, author, entry, now=now, undo_id=undo_id)
@@ -134,7 +130,7 @@ def _undo(  # noqa: PLR0913  one entry
             pass
 
 
-def _undo_edit(  # noqa: PLR0913  one entry
+def _undo_edit(
     tx: Transaction, actor: Actor, author: Author, entry: JournalEntry, *, now: datetime, undo_id: str
 ) -> None:
     before, after = _text(entry.before, "value"), _text(entry.after, "value")

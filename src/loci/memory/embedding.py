@@ -68,7 +68,7 @@ def _fill(
 
 
 async def query_vector(embedder: Embedder | None, query: str) -> NDArray[np.float32] | None:
-    """The vector of a query; None when there is no embedder, nothing to embed, or the embedder fails: then words decide."""
+    """The vector of a query; None without an embedder, without words, or when it fails: then words decide."""
     if embedder is None or not query.strip():
         return None
     try:

@@ -9,7 +9,7 @@ def merge(base: str, ours: str, theirs: str) -> str | None:
 
     A change that both made counts once. Lines added at the same place stand one after the other, theirs first.
     """
-    if ours == base or ours == theirs:
+    if ours in (base, theirs):
         return theirs
     if theirs == base:
         return ours

@@ -78,7 +78,7 @@ def of_conversation(tx: Transaction, actor: Actor, conversation_id: str, *, pend
 
 def of_message(tx: Transaction, actor: Actor, message_id: str) -> list[Approval]:
     """The questions that the calls of one message led to."""
-    sql = f"select {COLUMNS} from approvals where message_id = :message_id and organization_id = :organization_id"  # noqa: S608  constant
+    sql = f"select {COLUMNS} from approvals where message_id = :message_id and organization_id = :organization_id"
     return [from_row(row) for row in tx.all(sql, {"message_id": message_id, "organization_id": actor.organization_id})]
 
 
@@ -87,7 +87,7 @@ def asked(tx: Transaction, actor: Actor, run_ids: Sequence[str]) -> set[tuple[st
     params: dict[str, SqlValue] = {f"run{n}": run_id for n, run_id in enumerate(run_ids)}
     names = ", ".join(f":{name}" for name in params)
     rows = tx.all(
-        f"select run_id, call_id from approvals where organization_id = :organization_id and run_id in ({names})",  # noqa: S608  names are ours
+        f"select run_id, call_id from approvals where organization_id = :organization_id and run_id in ({names})",
         {**params, "organization_id": actor.organization_id},
     )
     return {(text(row, "run_id"), text(row, "call_id")) for row in rows}

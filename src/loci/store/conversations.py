@@ -28,7 +28,8 @@ from loci.types.json import JsonObject
 from loci.types.paging import Page
 
 COLUMNS = """id, agent_id, is_default, prefix, after_seq, compiled_version, context_version, busy_run_id, warned,
-    prompt_tokens_last, summary, model, model_settings, hidden, isolated_block_ids, created_at, updated_at, created_by"""
+    prompt_tokens_last, summary, model, model_settings, hidden, isolated_block_ids, created_at, updated_at,
+    created_by"""
 
 INSERT = """
 insert into conversations (id, organization_id, project_id, agent_id, is_default, prefix, after_seq, compiled_version,
@@ -283,5 +284,5 @@ def listing(tx: Transaction, actor: Actor, agent_id: str | None, search: str | N
         where += " and lower(coalesce(summary, '')) like :search escape '\\'"
         escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         params["search"] = f"%{escaped}%"
-    sql = f"select {COLUMNS} from conversations where {where}{clause.where}{clause.order}"  # noqa: S608  texts are ours
+    sql = f"select {COLUMNS} from conversations where {where}{clause.where}{clause.order}"
     return [from_row(row) for row in tx.all(sql, params)]

@@ -55,7 +55,7 @@ def owned(database_url: str, address: str | None = None) -> Generator[None]:
         yield
         return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(_lock_file(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreFailure(f"{file.parent} cannot be written: {error.strerror}.") from error

@@ -235,7 +235,5 @@ def page_by_time(
             params |= {f"{name}_id": cursor, f"{name}_at": maybe_time_text(time_of(cursor))}
             where.append(f"(created_at, id) {'>' if newer else '<'} (:{name}_at, :{name}_id)")
     order = "asc" if page.ascending else "desc"
-    return tx.all(
-        f"select {columns} from {table} where {' and '.join(where)} order by created_at {order}, id {order} limit :limit",  # noqa: S608
-        params,
-    )
+    by_time = f"order by created_at {order}, id {order} limit :limit"
+    return tx.all(f"select {columns} from {table} where {' and '.join(where)} {by_time}", params)

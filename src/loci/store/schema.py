@@ -62,7 +62,8 @@ def _atomically(tx: Transaction, current: int, migrations: list[tuple[int, list[
                 for statement in statements:
                     tx.run(statement)
         tx.run(
-            "insert into meta (key, value) values (:key, :value) on conflict (key) do update set value = excluded.value",
+            """insert into meta (key, value) values (:key, :value)
+            on conflict (key) do update set value = excluded.value""",
             {"key": _VERSION_KEY, "value": str(newest)},
         )
     except BaseException:

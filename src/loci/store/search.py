@@ -85,9 +85,10 @@ def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, 
     by_words = _word_scores(tx, scope, shelf, terms)
     if allowed is not None:
         by_words[~allowed] = 0.0
-    total = int(np.count_nonzero(by_words))
-    best = _largest(by_words, count)
-    best = best[by_words[best] > 0]
+    # Most texts hold none of the words, and choosing the best among so many equal zeros is slow.
+    matching = np.flatnonzero(by_words)
+    total = len(matching)
+    best = matching[_largest(by_words[matching], count)]
     likeness: dict[int, float] = {}
     chosen = best
     if wanted.vector is not None and dimensions is not None:
@@ -142,27 +143,27 @@ def _word_scores(tx: Transaction, scope: Scope, shelf: Shelf, terms: Sequence[Te
     if not terms:
         return scores
     mean = max(1.0, float(shelf.words.mean()))
-    length = 1.0 - _LENGTH_SHARE + _LENGTH_SHARE * np.minimum(shelf.words / mean, 10.0)
     for term in terms:
         at = shelf.indexes_of(_postings(tx, scope, term))
         if len(at) == 0:
             continue
         rarity = np.log1p((shelf.size - len(at) + 0.5) / (len(at) + 0.5))
-        times = np.bincount(at, minlength=shelf.size).astype(np.float64)
+        times = np.ones(len(at))
         if scope.key.kind is ScopeKind.AGENT:
-            times = _with_neighbours(times, shelf.before)
-        scores += rarity * times * (_SATURATION + 1) / (times + _SATURATION * length)
+            at, times = _with_neighbours(at, shelf)
+        length = 1.0 - _LENGTH_SHARE + _LENGTH_SHARE * np.minimum(shelf.words[at] / mean, 10.0)
+        scores[at] += rarity * times * (_SATURATION + 1) / (times + _SATURATION * length)
     return scores
 
 
-def _with_neighbours(times: NDArray[np.float64], before: Indexes) -> NDArray[np.float64]:
-    """Each turn also gets a share of what the turns next to it hold."""
-    later = np.flatnonzero(before >= 0)
-    earlier = before[later]
-    wider = times.copy()
-    wider[later] += NEIGHBOUR_WEIGHT * times[earlier]
-    wider[earlier] += NEIGHBOUR_WEIGHT * times[later]
-    return wider
+def _with_neighbours(at: Indexes, shelf: Shelf) -> tuple[Indexes, NDArray[np.float64]]:
+    """The turns that hold a word and those next to them: (indexes, how often each counts as holding it)."""
+    before, after = shelf.before[at], shelf.after[at]
+    wider = np.concatenate((at, before[before >= 0], after[after >= 0]))
+    weights = np.full(len(wider), NEIGHBOUR_WEIGHT)
+    weights[: len(at)] = 1.0
+    touched, places = np.unique(wider, return_inverse=True)
+    return touched, np.bincount(places, weights=weights)
 
 
 def _postings(tx: Transaction, scope: Scope, term: Term) -> Indexes:
@@ -188,28 +189,29 @@ def _likeness(tx: Transaction, scope: Scope, shelf: Shelf, dense: _Dense) -> tup
     if len(shelf.code_seqs):
         seqs = np.union1d(_nearest_codes(shelf, dense), shelf.seqs[dense.also])
     fetched = vectors.fetch(tx, scope, len(dense.query), seqs)
-    keep = np.isin(fetched.seqs, shelf.seqs, assume_unique=True)
-    at = shelf.indexes_of(fetched.seqs)
-    cosines = fetched.compare(dense.query)[keep]
+    at, there = shelf.places_of(fetched.seqs)
     if dense.allowed is not None:
-        keep = dense.allowed[at]
-        at, cosines = at[keep], cosines[keep]
-    return at, cosines
+        there &= dense.allowed[at]
+    return at[there], fetched.compare(dense.query)[there]
 
 
 def _nearest_codes(shelf: Shelf, dense: _Dense) -> Indexes:
     seqs, codes = shelf.code_seqs, shelf.codes
     if dense.allowed is not None:
-        allowed = np.isin(seqs, shelf.seqs[dense.allowed], assume_unique=True)
+        at, allowed = shelf.places_of(seqs)
+        allowed &= dense.allowed[at]
         seqs, codes = seqs[allowed], codes[allowed]
     query = vectors.sign_codes(dense.query[np.newaxis, :])[0]
     distance = np.zeros(len(seqs), np.uint16)
     for column in range(codes.shape[1]):
         distance += np.bitwise_count(codes[:, column] ^ query[column])
-    return seqs[_largest(-distance.astype(np.int32), max(RESCORED_MIN, 2 * dense.count))]
+    # Distances are few different numbers, so the one where enough texts are nearer is found by counting.
+    within = np.cumsum(np.bincount(distance))
+    limit = np.searchsorted(within, max(RESCORED_MIN, 2 * dense.count))
+    return seqs[distance <= limit]
 
 
-def _largest(scores: NDArray[np.float64] | NDArray[np.float32] | NDArray[np.int32], count: int) -> Indexes:
+def _largest(scores: NDArray[np.float64] | NDArray[np.float32], count: int) -> Indexes:
     """The indexes of the `count` largest, without order."""
     if len(scores) <= count:
         return np.arange(len(scores), dtype=np.int64)

@@ -44,6 +44,8 @@ class Shelf:
     at_us: Indexes
     before: Indexes
     """For each text the index of the one before it in its thread, -1 for none."""
+    after: Indexes
+    """The same for the one after it."""
     model: int | None = None
     code_seqs: Indexes
     codes: NDArray[np.uint64]
@@ -55,10 +57,15 @@ class Shelf:
 
     def indexes_of(self, seqs: Indexes) -> Indexes:
         """Where these texts stand; those that are not there are left out."""
+        at, there = self.places_of(seqs)
+        return at[there]
+
+    def places_of(self, seqs: Indexes) -> tuple[Indexes, NDArray[np.bool_]]:
+        """Where each of these texts stands, and whether it is there at all."""
         if self.size == 0:
-            return np.empty(0, np.int64)
+            return np.zeros(len(seqs), np.int64), np.zeros(len(seqs), np.bool_)
         at = np.minimum(np.searchsorted(self.seqs, seqs), self.size - 1)
-        return at[self.seqs[at] == seqs]
+        return at, self.seqs[at] == seqs
 
 
 def _empty(generation: int) -> Shelf:
@@ -71,6 +78,7 @@ def _empty(generation: int) -> Shelf:
         words=nothing,
         at_us=nothing,
         before=nothing,
+        after=nothing,
         code_seqs=nothing,
         codes=np.empty((0, 0), np.uint64),
     )
@@ -123,6 +131,7 @@ def _bring_up_to_date(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
         words=np.concatenate((shelf.words, new["words"])),
         at_us=np.concatenate((shelf.at_us, new["at_us"])),
         before=before,
+        after=_mirrored(before),
     )
 
 
@@ -134,6 +143,7 @@ def _thin(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
     known = scope.vectors_through_seq if scope.model is not None and scope.model == shelf.model else 0
     coded = np.isin(shelf.code_seqs, there, assume_unique=True) & (shelf.code_seqs <= known)
     threads = shelf.threads[keep]
+    before = _neighbours(threads)
     return Shelf(
         generation=scope.generation,
         seqs=shelf.seqs[keep],
@@ -141,7 +151,8 @@ def _thin(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
         threads=threads,
         words=shelf.words[keep],
         at_us=shelf.at_us[keep],
-        before=_neighbours(threads),
+        before=before,
+        after=_mirrored(before),
         model=shelf.model,
         code_seqs=shelf.code_seqs[coded],
         codes=shelf.codes[coded],
@@ -169,6 +180,13 @@ def _neighbours(threads: Indexes) -> Indexes:
     same = threads[order][1:] == threads[order][:-1]
     before[order[1:][same]] = order[:-1][same]
     return before
+
+
+def _mirrored(before: Indexes) -> Indexes:
+    after = np.full(len(before), -1, np.int64)
+    later = np.flatnonzero(before >= 0)
+    after[before[later]] = later
+    return after
 
 
 def _append_neighbours(shelf: Shelf, threads: Indexes) -> Indexes:

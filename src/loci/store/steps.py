@@ -42,7 +42,8 @@ on conflict (id) do update set usage = excluded.usage, status = excluded.status,
 BY_ID = f"select {COLUMNS} from steps where id = :id and organization_id = :organization_id"
 OF_RUN = f"select {COLUMNS} from steps where run_id = :run_id and organization_id = :organization_id"
 SET_FEEDBACK = """
-update steps set feedback = :feedback, tags = coalesce(:tags, tags) where id = :id and organization_id = :organization_id"""
+update steps set feedback = :feedback, tags = coalesce(:tags, tags)
+where id = :id and organization_id = :organization_id"""
 
 
 def from_row(row: Row) -> Step:

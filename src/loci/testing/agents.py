@@ -85,7 +85,7 @@ def ending_of(events: Sequence[Event]) -> RunEnded:
     """The one last event."""
     last = events[-1]
     if not isinstance(last, RunEnded):
-        raise AssertionError(f"the run ended with {last}")
+        raise TypeError(f"the run ended with {last}")
     return last
 
 

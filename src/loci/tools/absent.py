@@ -1,4 +1,4 @@
-"""What stands where the sandbox will: tools from source are stored and described, and say plainly why they do not run."""
+"""What stands where the sandbox will: tools from source are stored and described, and say why they do not run."""
 
 from loci.errors import NotAvailable
 from loci.tools.base import ToolContext, ToolOutcome

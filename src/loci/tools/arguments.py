@@ -1,7 +1,8 @@
 """Arguments of a tool call: from the model's JSON text to values that fit the tool's schema.
 
-Kind to slips that small models make (numbers as text, lists as JSON text, an empty text for no arguments), strict about
-the rest; every refusal says what would be right, because the model reads it and tries again.
+Kind to slips that small models make (numbers as text, lists as JSON text, an empty text for no arguments, null for one
+that may be left out), strict about the rest; every refusal says what would be right, because the model reads it and
+tries again.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,15 @@ from loci.errors import ToolRefused
 from loci.types.json import JsonObject, JsonValue
 from loci.types.tools import ToolSchema
 
-ARGUMENTS_MAX_BYTES = 1_000_000
+ARGUMENTS_MAX_CHARS = 1_000_000
+NESTING_MAX_LEVELS = 64
 _SHOWN_MAX_CHARS = 200
 
 
 def parse_arguments(text: str) -> dict[str, JsonValue]:
     """The JSON object that a model wrote. Raises ToolRefused."""
-    if len(text) > ARGUMENTS_MAX_BYTES:
-        raise ToolRefused(f"The arguments are longer than {ARGUMENTS_MAX_BYTES} characters.")
+    if len(text) > ARGUMENTS_MAX_CHARS:
+        raise ToolRefused(f"The arguments are longer than {ARGUMENTS_MAX_CHARS} characters.")
     if not text.strip():
         return {}
     try:
@@ -30,7 +32,24 @@ def parse_arguments(text: str) -> dict[str, JsonValue]:
         return {}
     if not isinstance(value, Mapping):
         raise ToolRefused("The arguments are not a JSON object.", hint='Send an object such as {"name": "value"}.')
+    _check_nesting(value)
     return dict(value)
+
+
+def _check_nesting(value: JsonValue) -> None:
+    """Deeper values could be read but not written again, by us or by what they are sent to."""
+    level: list[JsonValue] = [value]
+    for _ in range(NESTING_MAX_LEVELS):
+        inner: list[JsonValue] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                inner.extend(item.values())
+            elif isinstance(item, list):
+                inner.extend(item)
+        if not inner:
+            return
+        level = inner
+    raise ToolRefused(f"The arguments are nested more than {NESTING_MAX_LEVELS} levels deep.", hint="Make them flatter.")
 
 
 def fit(schema: ToolSchema, arguments: JsonObject) -> dict[str, JsonValue]:
@@ -39,7 +58,7 @@ def fit(schema: ToolSchema, arguments: JsonObject) -> dict[str, JsonValue]:
     known: JsonObject = properties if isinstance(properties, Mapping) else {}
     required = schema.parameters.get("required")
     needed = [str(name) for name in required] if isinstance(required, list) else []
-    missing = [name for name in needed if arguments.get(name) is None and name not in arguments]
+    missing = [name for name in needed if name not in arguments]
     if missing:
         raise ToolRefused(
             f"{schema.name} needs {_listed(missing)}.", hint=f"Its arguments are: {_listed(list(known))}."
@@ -50,23 +69,47 @@ def fit(schema: ToolSchema, arguments: JsonObject) -> dict[str, JsonValue]:
             f"{schema.name} has no argument {_listed(unknown)}.",
             hint=f"Its arguments are: {_listed(list(known)) or 'none'}.",
         )
-    return {name: _fit_value(schema.name, name, value, known.get(name)) for name, value in arguments.items()}
+    return {
+        name: _fit_value(schema.name, name, value, known.get(name))
+        for name, value in arguments.items()
+        if name in needed or value is not None or _may_be_null(known.get(name))
+    }
+
+
+def _may_be_null(shape: JsonValue) -> bool:
+    kinds = _kinds(shape)
+    return not kinds or "null" in kinds
 
 
 def _fit_value(tool: str, name: str, value: JsonValue, shape: JsonValue) -> JsonValue:
     kinds = _kinds(shape)
-    if not kinds or _matches(value, kinds):
-        return value
-    if isinstance(value, str):
+    fitting = _converted(value, kinds) if kinds else value
+    choices = shape.get("enum") if isinstance(shape, Mapping) else None
+    if kinds and not _matches(fitting, kinds):
+        raise ToolRefused(f"{tool}: '{name}' must be {' or '.join(sorted(kinds))}, but is {_shown(value)}.")
+    if isinstance(choices, list) and fitting not in choices:
+        allowed = ", ".join(_shown(choice) for choice in choices)
+        raise ToolRefused(f"{tool}: '{name}' must be one of {allowed}, but is {_shown(value)}.")
+    return fitting
+
+
+def _converted(value: JsonValue, kinds: set[str]) -> JsonValue:
+    """The value as one of the kinds, if it can be read so; else as it came."""
+    if isinstance(value, str) and "string" not in kinds:
         read = _read(value)
         if _matches(read, kinds):
-            return read
-    elif "string" in kinds and isinstance(value, int | float) and not isinstance(value, bool):
-        return orjson.dumps(value).decode()
-    if "array" in kinds and isinstance(value, str):
-        return [value]
-    shown = orjson.dumps(value).decode()[:_SHOWN_MAX_CHARS]
-    raise ToolRefused(f"{tool}: '{name}' must be {' or '.join(sorted(kinds))}, but is {shown}.")
+            value = read
+        elif "array" in kinds:
+            value = [value]
+    elif "string" in kinds and isinstance(value, int | float) and not _matches(value, kinds):
+        return value if isinstance(value, bool) else _shown(value)
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds and "number" not in kinds:
+        return int(value)
+    return value
+
+
+def _shown(value: JsonValue) -> str:
+    return orjson.dumps(value).decode()[:_SHOWN_MAX_CHARS]
 
 
 def _kinds(shape: JsonValue) -> set[str]:
@@ -102,9 +145,11 @@ def _read(text: str) -> JsonValue:
     if lowered in ("none", "null", ""):
         return None
     try:
-        return orjson.loads(lowered if lowered in ("true", "false") else text)
+        value: JsonValue = orjson.loads(lowered if lowered in ("true", "false") else text)
     except orjson.JSONDecodeError:
         return text
+    _check_nesting(value)
+    return value
 
 
 def _listed(names: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""Values only: what Loci talks about. Frozen, without behaviour that reaches outside, importing nothing else of ours."""
+"""Values only: what Loci talks about. Frozen, reaching nothing outside, importing nothing else of ours."""

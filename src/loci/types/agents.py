@@ -58,7 +58,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """A durable agent. `memory_version` grows when anything in its prompt may have changed (blocks, tools, rules, system).
+    """A durable agent. `memory_version` grows when anything in its prompt may have changed.
 
     `model` and `embedding` are handles ("provider/name"); no `embedding` means its archive is searched by words only.
     """

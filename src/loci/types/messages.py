@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class Kind(StrEnum):
-    """Why a message exists; ordinary talk is `plain`. Everything else is written by the system, as JSON in user role."""
+    """Why a message exists; ordinary talk is `plain`. All else is written by the system, as JSON in user role."""
 
     PLAIN = "plain"
     SYSTEM_PROMPT = "system_prompt"
@@ -72,7 +72,8 @@ class Image:
 @dataclass(frozen=True, slots=True)
 class Reasoning:
     """The model's thinking. `text` is empty when the provider redacted it; then `redacted` or `signature` holds the
-    opaque form that must go back to the same `provider`. `native` is False for thoughts passed as a tool argument."""
+    opaque form that must go back to the same `provider`. `native` is False for thoughts passed as a tool argument.
+    """
 
     text: str
     signature: str | None = None

@@ -1,7 +1,7 @@
 """What agents are told: system prompts, summary prompts, and the notes of the system, in files beside this one.
 
-These words decide whether agents remember. Notes of the system stand in user role as JSON with a `type`, so that a model
-can tell them from the words of a person.
+These words decide whether agents remember. Notes of the system stand in user role as JSON with a `type`, so that a
+model can tell them from the words of a person.
 """
 
 from datetime import datetime
@@ -17,8 +17,8 @@ from loci.types.messages import Kind, Part, Reasoning, Role, Text, ToolCall, Too
 BLOCK_DESCRIPTIONS = {
     "human": (
         "What you know about the person you are talking with: name, people close to them, work, places, plans with "
-        "dates, likes and dislikes, and how they want to be spoken to. Update it whenever you learn something that will "
-        "still matter later, and correct it when something changes."
+        "dates, likes and dislikes, and how they want to be spoken to. Update it whenever you learn something that "
+        "will still matter later, and correct it when something changes."
     ),
     "persona": (
         "Who you are: your name, manner, values and what you are here for. Speak and act from it. Change it only when "

@@ -67,8 +67,8 @@ MEMORY_INSERT = schema(
 )
 MEMORY_REPLACE = schema(
     "memory_replace",
-    "Correct or remove one passage in a block of your core memory: when something has changed, was wrong, or the person "
-    "wants it forgotten. The old text must stand in the block exactly once; give enough of its surroundings.",
+    "Correct or remove one passage in a block of your core memory: when something has changed, was wrong, or the "
+    "person wants it forgotten. The old text must stand in the block exactly once; give enough of its surroundings.",
     {
         "label": text(_LABEL),
         "old_string": text(
@@ -119,8 +119,8 @@ MEMORY = schema(
 MEMORY_PATCH = schema(
     "memory_apply_patch",
     "Make several edits at once. Either give a label and a patch of lines that begin with ' ' (unchanged), '-' (taken "
-    "away) and '+' (added), without line numbers; or, for several blocks, a patch with sections '*** Add Block: LABEL', "
-    "'*** Update Block: LABEL' (with '*** Move to: NEW_LABEL' to rename it) and '*** Delete Block: LABEL'.",
+    "away) and '+' (added), without line numbers; or, for several blocks, a patch with sections "
+    "'*** Add Block: LABEL', '*** Update Block: LABEL' (with '*** Move to: NEW_LABEL' to rename it) and '*** Delete Block: LABEL'.",
     {"label": text("Label of the block to patch; ignored if the patch names blocks."), "patch": text("The patch.")},
     "label",
     "patch",
@@ -154,8 +154,8 @@ ARCHIVAL_SEARCH = schema(
 CONVERSATION_SEARCH = schema(
     "conversation_search",
     "Search everything that was ever said between you and the person, also what no longer stands in your window, by "
-    "meaning and by words. Use it when something may have been said before. Without a query it lists the newest messages "
-    "of a time.",
+    "meaning and by words. Use it when something may have been said before. Without a query it lists the newest "
+    "messages of a time.",
     {
         "query": text("What you look for."),
         "roles": {
