@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loci.store import vectors
-from loci.store.base import SqlValue, Transaction
-from loci.store.rows import dump
+from loci.store.base import Transaction
 from loci.store.scopes import ROLE_NUMBERS, Scope, ScopeKind, microseconds, thread_number
 from loci.store.shelf import Indexes, Shelf, Shelves, read_numbers
 from loci.store.terms import Term, match_expression, query_terms
@@ -28,9 +27,7 @@ POSTINGS = {
     ScopeKind.ARCHIVE: "passage_words",
 }
 TAGGED = """
-select group_concat(passage_seq) as seq from (
-    select passage_seq from passage_tags where archive_id = :archive_id and tag in (select value from json_each(:tags))
-    group by passage_seq having count(*) >= :least order by passage_seq)"""
+select group_concat(passage_seq) as seq from passage_tags where archive_id = :archive_id and tag = :tag"""
 
 POSTINGS_MAX = 20_000
 """A word that more texts hold than this says little: only the newest of them count."""
@@ -126,16 +123,12 @@ def _allowed(tx: Transaction, scope: Scope, shelf: Shelf, wanted: Wanted) -> NDA
 
 
 def _tagged(tx: Transaction, scope: Scope, shelf: Shelf, wanted: Wanted) -> NDArray[np.bool_]:
-    tags = list(dict.fromkeys(wanted.tags))
-    params: dict[str, SqlValue] = {
-        "archive_id": scope.key.id,
-        "tags": dump(tags),
-        "least": len(tags) if wanted.match_all_tags else 1,
-    }
-    row = tx.one(TAGGED, params)
-    allowed = np.zeros(shelf.size, np.bool_)
-    allowed[shelf.indexes_of(read_numbers(row["seq"] if row else None))] = True
-    return allowed
+    having = np.zeros(shelf.size, np.int64)
+    tags = set(wanted.tags)
+    for tag in tags:
+        row = tx.one(TAGGED, {"archive_id": scope.key.id, "tag": tag})
+        having[shelf.indexes_of(read_numbers(row["seq"] if row else None))] += 1
+    return having >= (len(tags) if wanted.match_all_tags else 1)
 
 
 def _word_scores(tx: Transaction, scope: Scope, shelf: Shelf, terms: Sequence[Term]) -> NDArray[np.float64]:
@@ -163,7 +156,7 @@ def _with_neighbours(at: Indexes, shelf: Shelf) -> tuple[Indexes, NDArray[np.flo
     weights = np.full(len(wider), NEIGHBOUR_WEIGHT)
     weights[: len(at)] = 1.0
     touched, places = np.unique(wider, return_inverse=True)
-    return touched, np.bincount(places, weights=weights)
+    return touched, np.bincount(places, weights=weights).astype(np.float64)
 
 
 def _postings(tx: Transaction, scope: Scope, term: Term) -> Indexes:
