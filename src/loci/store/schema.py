@@ -28,7 +28,8 @@ def migration_texts(dialect: str) -> list[tuple[int, list[str]]]:
     """All migrations in order: (version that it leads to, statements)."""
     folder = resources.files("loci.store") / "migrations"
     found: list[tuple[int, list[str]]] = []
-    for file in folder.iterdir():
+    # There is no folder as long as there is no migration: version control and wheels keep no empty ones.
+    for file in folder.iterdir() if folder.is_dir() else ():
         match = re.match(r"^(\d{4})_[a-z0-9_]+(?:\.(sqlite|postgres))?\.sql$", file.name)
         if match and match.group(2) in (None, dialect):
             found.append((int(match.group(1)), _statements(file.read_text(encoding="utf-8"), dialect)))
