@@ -1,10 +1,11 @@
 """Runs and steps as the Letta V1 API shows them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from loci.api.wire_messages import WireObject
 from loci.store.conversations import default_id
+from loci.store.rows import maybe_time_text
 from loci.types.json import JsonValue
 from loci.types.runs import Run, Step
 from loci.types.usage import Usage
@@ -21,7 +22,7 @@ REQUEST_CONFIG = "request_config"
 
 def wire_moment(moment: datetime | None) -> str | None:
     """A time of anything but a message: with microseconds, in UTC."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return maybe_time_text(moment)
 
 
 def wire_run(run: Run) -> WireObject:

@@ -12,7 +12,8 @@ from loci.types.json import JsonObject, JsonValue
 
 def time_text(moment: datetime) -> str:
     """UTC with microseconds and fixed width, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime, which writes the year 1 with one digit on some systems.
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def maybe_time_text(moment: datetime | None) -> str | None:
