@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import httpx2
 from rich.console import Console
 from rich.table import Table
 
@@ -83,6 +84,12 @@ async def measure(targets: list[Target], chosen: argparse.Namespace, talk: Conso
     return found
 
 
+def first_model(target: Target) -> str:
+    """The first real model that a server lists."""
+    listed = httpx2.get(f"{target.url}/v1/models/", timeout=30.0).json()
+    return next(str(model["handle"]) for model in listed if model["provider_name"] != "scripted")
+
+
 def table(found: dict[str, list[Row]]) -> Table:
     names = list(found)
     made = Table("measure", "unit", *names, *(["ratio"] if len(names) > 1 else []))
@@ -104,7 +111,7 @@ def main() -> None:
         targets = targets_of(chosen)
         if not chosen.no_own:
             own = stack.enter_context(own_server(model_url))
-            own.model = "openai/fake"
+            own.model = first_model(own)
             targets.insert(0, own)
         found = asyncio.run(measure(targets, chosen, talk))
     Console().print(table(found))

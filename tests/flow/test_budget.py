@@ -18,19 +18,22 @@ import loci
 from loci.agent.creating import NewAgent, NewBlock, create
 from loci.app import Doubles, build
 from loci.config import Settings
-from loci.model.scripted import ScriptedModel
+from loci.model.base import Finished, ModelEvent, ModelRequest
+from loci.model.scripted import scripted_info
 from loci.store.sqlite import SQLiteStore
 from loci.testing.counting import CountingStore
 from loci.testing.models import FixedModels
 from loci.types.actor import Actor
+from loci.types.messages import Text
+from loci.types.usage import Usage
 
-FILES_MAX = 20
-FUNCTIONS_MAX = 100
-STATEMENTS_MAX = 12
+FILES_MAX = 33
+FUNCTIONS_MAX = 145
+STATEMENTS_MAX = 8
 WRITES_MAX = 2
 
 HOME = str(Path(loci.__file__).parent)
-OUTSIDE = (f"{HOME}/testing/", f"{HOME}/model/script")
+OUTSIDE = (f"{HOME}/testing/",)
 """Doubles of the test itself are no part of the path."""
 
 
@@ -64,6 +67,16 @@ class Profiler:
         return list(dict.fromkeys(file for file, _ in self.calls))
 
 
+class Instant:
+    """A model that answers at once."""
+
+    info = scripted_info()
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        usage = Usage(prompt_tokens=len(request.messages), completion_tokens=1)
+        yield Finished(parts=(Text("Hi."),), usage=usage)
+
+
 @pytest.fixture
 def profiler() -> Iterator[Profiler]:
     """On from before the server starts, so that the threads of the store are seen too."""
@@ -76,8 +89,7 @@ async def server(tmp_path: Path, profiler: Profiler) -> AsyncIterator[tuple[Fast
     """A server whose model answers at once, behind the port: what a provider's adapter costs is its own matter."""
     settings = Settings(home=tmp_path, database_url="", default_embedding=None)
     store = CountingStore(SQLiteStore(tmp_path / "loci.db"))
-    model = ScriptedModel.of(["Hi."] * 3)
-    app = build(settings, Doubles(store=store, models=FixedModels(model)))
+    app = build(settings, Doubles(store=store, models=FixedModels(Instant())))
     async with app.router.lifespan_context(app):
         wanted = NewAgent(model="scripted/default", blocks=(NewBlock(label="human", value="x"),))
         made = await create(app.state.core.kit, Actor(), wanted)

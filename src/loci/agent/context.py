@@ -62,6 +62,13 @@ def size_bytes(window: Window, bundle: Bundle) -> int:
     return text_bytes(window.system.text) + bundle.schemas_bytes + window.messages_bytes
 
 
+def tokens_now(window: Window, bundle: Bundle, ratio: Ratio, *, counted_tokens: int, counted_bytes: int) -> int:
+    """How full the window is: what the provider counted last, and an estimate of what came since."""
+    if counted_tokens:
+        return counted_tokens + estimate(window.messages_bytes - counted_bytes, ratio)
+    return bill(window, bundle, ratio).total
+
+
 def bill(window: Window, bundle: Bundle, ratio: Ratio) -> Bill:
     """What the context costs, by part, estimated."""
     return Bill(

@@ -35,11 +35,13 @@ def decide(turn: Turn, work: Work, prepared: Sequence[Prepared], results: Sequen
     if any(item.asks is not None for item in prepared):
         return Decision(Ending(reason=StopReason.REQUIRES_APPROVAL))
     decision = _wish(turn, work, prepared, results)
-    if decision.ending is not None and decision.ending.reason in (StopReason.END_TURN, StopReason.TOOL_RULE):
+    tool_rules = turn.bundle.agent.tool_rules
+    ends = decision.ending is not None and decision.ending.reason in (StopReason.END_TURN, StopReason.TOOL_RULE)
+    if ends and tool_rules:
         past = turn.window.past_calls() + [
             PastCall(name=r.name, output=r.text, ok=r.status == "success") for r in results
         ]
-        missing = rules.missing_before_exit(turn.bundle.agent.tool_rules, turn.bundle.tools, past)
+        missing = rules.missing_before_exit(tool_rules, turn.bundle.tools, past)
         if missing:
             decision = Decision(alert=f"Your turn cannot end before you have called: {', '.join(missing)}.")
     if decision.ending is None:

@@ -94,7 +94,8 @@ async def _step(turn: Turn, kit: Kit) -> Ending | None:
         raise Stopped(turn.stop.ending)
     if turn.stale:
         await kit.store.write(saving.refresh, kit, turn, kit.clock.now())
-    await relief.relieve(turn, kit)
+    if turn.tokens_now(kit) >= turn.bundle.agent.compaction_settings.warn_fraction * turn.window_tokens:
+        await relief.relieve(turn, kit)
     work = Work(step_id=new_id("step"), message_id=new_id("message"), started_s=kit.clock.monotonic_s())
     request = context.build(
         turn.window,

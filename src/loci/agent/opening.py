@@ -114,7 +114,7 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
         bundle=bundle,
         conversation=conversation,
         window=window,
-        kind=kind_of(bundle.agent.agent_type),
+        kind=bundle.kind,
         known_version=bundle.stamp[0],
         context_tokens=conversation.prompt_tokens_last,
         counted_bytes=window.messages_bytes,
@@ -143,6 +143,7 @@ def load_bundle(tx: Transaction, caches: Caches, actor: Actor, agent_id: str, st
         schemas=schemas,
         schemas_bytes=tools_bytes(schemas.values()),
         stamp=stamp,
+        kind=kind,
     )
     caches.bundles.put(agent_id, bundle)
     return bundle

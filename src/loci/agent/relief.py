@@ -43,7 +43,7 @@ class Relief:
 async def relieve(turn: Turn, kit: Kit) -> None:
     """Before a step: warn the agent once when its window fills, and compact when it is nearly full."""
     settings = turn.bundle.agent.compaction_settings
-    tokens = tokens_now(turn, kit)
+    tokens = turn.tokens_now(kit)
     match compaction.pressure(tokens, turn.window_tokens, settings, warned=turn.conversation.warned):
         case "warn":
             await _warn(turn, kit, tokens)
@@ -51,13 +51,6 @@ async def relieve(turn: Turn, kit: Kit) -> None:
             await flush(turn, kit, "context_window_pressure")
         case _:
             pass
-
-
-def tokens_now(turn: Turn, kit: Kit) -> int:
-    """How full the window is: what the provider counted last, and an estimate of what came since."""
-    if turn.context_tokens:
-        return turn.context_tokens + estimate(turn.window.messages_bytes - turn.counted_bytes, turn.ratio(kit))
-    return context.bill(turn.window, turn.bundle, turn.ratio(kit)).total
 
 
 async def _warn(turn: Turn, kit: Kit, tokens: int) -> None:
@@ -97,7 +90,7 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
     clipped = _clip(turn, plan)
     if not plan.evicted:
         return None if not clipped else await _settled(turn, kit, trigger)
-    before_count, before_tokens = len(turn.window.messages), tokens_now(turn, kit)
+    before_count, before_tokens = len(turn.window.messages), turn.tokens_now(kit)
     words, written_by = await _summarise(turn, kit, plan)
     summary = _summary_message(turn, plan, words, written_by, kit.clock.now())
     await kit.store.write(_save, kit, turn, plan, summary)
@@ -106,7 +99,7 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
     stats: JsonObject = {
         "trigger": trigger,
         "context_tokens_before": before_tokens,
-        "context_tokens_after": tokens_now(turn, kit),
+        "context_tokens_after": turn.tokens_now(kit),
         "context_window": turn.window_tokens,
         "messages_count_before": before_count,
         "messages_count_after": len(turn.window.messages),
@@ -117,7 +110,7 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
 
 async def _settled(turn: Turn, kit: Kit, trigger: str) -> Relief:
     """Only long tool results were cut in the view; nothing left the window."""
-    stats: JsonObject = {"trigger": trigger, "context_tokens_after": tokens_now(turn, kit)}
+    stats: JsonObject = {"trigger": trigger, "context_tokens_after": turn.tokens_now(kit)}
     return Relief(summary=turn.window.system, stats=stats)
 
 
@@ -193,7 +186,8 @@ def _plain_note(plan: CompactionPlan) -> str:
     words = "\n".join(f"- {line}" for line in said[-10:])
     return (
         f"No summary could be written. {len(plan.evicted)} messages from {first:%Y-%m-%d %H:%M} to "
-        f"{last:%Y-%m-%d %H:%M} are hidden; they can be found by searching the conversation. The user's last words among them:\n{words}"
+        f"{last:%Y-%m-%d %H:%M} are hidden; they can be found by searching the conversation. "
+        f"The user's last words among them:\n{words}"
     )
 
 

@@ -102,6 +102,7 @@ class Runs:
         self._live: dict[str, tuple[LiveRun, Turn]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.observers: list[Observer] = []
+        """Told of each run that somebody may want to follow later or be called about, before its first event."""
         self.after_run: list[Callable[[Actor, str], None]] = []
         """Called with the agent's id when a run has ended: background work on its memory."""
 
@@ -135,8 +136,9 @@ class Runs:
         turn.emit = live.emit
         turn.started_s = self._kit.clock.monotonic_s()
         self._live[turn.run.id] = (live, turn)
-        for observer in self.observers:
-            observer(actor, live)
+        if turn.run.background or turn.run.callback_url:
+            for observer in self.observers:
+                observer(actor, live)
         task = asyncio.create_task(self._work(actor, live, turn), name=turn.run.id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -53,9 +53,9 @@ def save_call(tx: Transaction, turn: Turn, work: Work, message: Message, now: da
 
 def save_step(tx: Transaction, kit: Kit, turn: Turn, work: Work, prepared: Sequence[Prepared], now: datetime) -> Saved:
     """Run the memory tools, decide how the run goes on, and store all of it."""
-    asks = questions(turn, work.message_id, prepared)
+    asks = questions(turn, work.message_id, prepared) if prepared else []
     before = agents.memory_version(tx, turn.actor, turn.run.agent_id) if prepared and not asks else turn.known_version
-    results, recompiles = ([], False) if asks else _results(tx, turn, prepared, work, now)
+    results, recompiles = _results(tx, turn, prepared, work, now) if prepared and not asks else ([], False)
     decision = decide(turn, work, prepared, results)
     ending = decision.ending
     new = [work.assistant] if work.assistant is not None and not work.stored else []
@@ -67,9 +67,8 @@ def save_step(tx: Transaction, kit: Kit, turn: Turn, work: Work, prepared: Seque
     if asks:
         approvals.insert(tx, turn.actor, asks, now)
     # The provider has counted the answer; what follows it is estimated until the next answer.
-    context_tokens = turn.context_tokens + estimate(
-        messages_bytes(new[1:] if work.assistant in new else new), turn.ratio(kit)
-    )
+    rest = [message for message in new if message is not work.assistant]
+    context_tokens = turn.context_tokens + (estimate(messages_bytes(rest), turn.ratio(kit)) if rest else 0)
     run = run_after(turn, ending, now, work.ended_s)
     steps.insert(tx, turn.actor, _step(turn, work, "success", ending, now))
     runs.update(tx, turn.actor, run)

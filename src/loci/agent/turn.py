@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from loci.agent.context import tokens_now
 from loci.agent.kinds import AgentKind
 from loci.agent.request import ApprovalReply, RunRequest
 from loci.agent.stop import Stop
@@ -92,6 +93,13 @@ class Turn:
     def ratio(self, kit: Kit) -> Ratio:
         """Bytes for each token of this turn's model."""
         return kit.ratios.get(self.handle, START)
+
+    def tokens_now(self, kit: Kit) -> int:
+        """How full the window is."""
+        counted_tokens, counted_bytes = self.context_tokens, self.counted_bytes
+        return tokens_now(
+            self.window, self.bundle, self.ratio(kit), counted_tokens=counted_tokens, counted_bytes=counted_bytes
+        )
 
     def client_tools(self) -> dict[str, ToolSchema]:
         """Tools that the client runs itself, by name."""

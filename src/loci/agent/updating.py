@@ -38,7 +38,8 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
     author = author_of(actor)
     agent = change.become(agents.get(tx, actor, change.agent_id))
     if change.tool_ids is not None:
-        _set_tools(tx, actor, author, agent, change.tool_ids, now=now)
+        asking = _set_tools(tx, actor, author, agent.id, change.tool_ids, now=now)
+        agent = replace(agent, tool_rules=tuple(dict.fromkeys((*agent.tool_rules, *asking))))
     if change.block_ids is not None:
         _set_blocks(tx, actor, author, agent.id, change.block_ids, now=now)
     if change.message_ids is not None:
@@ -47,15 +48,17 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
 
 
 def _set_tools(
-    tx: Transaction, actor: Actor, author: Author, agent: Agent, tool_ids: Sequence[str], *, now: datetime
-) -> None:
-    held = {tool.id: tool for tool in tools.tools_of_agent(tx, actor, agent.id)}
-    for tool_id in dict.fromkeys(tool_ids):
-        if tool_id not in held:
-            tools.attach(tx, actor, author, agent.id, tools.get(tx, actor, tool_id), now=now)
+    tx: Transaction, actor: Actor, author: Author, agent_id: str, tool_ids: Sequence[str], *, now: datetime
+) -> list[RequiresApproval]:
+    """Give the agent these tools and no others; the rules of new ones that ask by default."""
+    held = {tool.id: tool for tool in tools.tools_of_agent(tx, actor, agent_id)}
+    new = [tools.get(tx, actor, tool_id) for tool_id in dict.fromkeys(tool_ids) if tool_id not in held]
+    for tool in new:
+        tools.attach(tx, actor, author, agent_id, tool, now=now)
     for tool in held.values():
         if tool.id not in tool_ids:
-            tools.detach(tx, actor, author, agent.id, tool, now=now)
+            tools.detach(tx, actor, author, agent_id, tool, now=now)
+    return [RequiresApproval(tool_name=tool.name) for tool in new if tool.default_requires_approval]
 
 
 def _set_blocks(

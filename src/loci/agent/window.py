@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from loci.model.tokens import messages_bytes
+from loci.agent.kinds import AgentKind
+from loci.model.tokens import message_bytes
 from loci.types.agents import Agent
 from loci.types.memory import Block
 from loci.types.messages import Kind, Message, Role, ToolCall
@@ -35,6 +36,7 @@ class Bundle:
     """What the model is shown for each tool, with the arguments that the agent's type adds."""
     schemas_bytes: int
     stamp: tuple[int, str]
+    kind: AgentKind
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Window:
         """Messages that were just stored. Results go directly behind their calls, also if words came in between."""
         for message in messages:
             self.messages.insert(self._place(message), message)
-        self.messages_bytes += messages_bytes(messages)
+        self.messages_bytes += sum(map(message_bytes, messages))
 
     def _place(self, message: Message) -> int:
         end = len(self.messages)

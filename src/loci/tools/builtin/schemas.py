@@ -120,7 +120,8 @@ MEMORY_PATCH = schema(
     "memory_apply_patch",
     "Make several edits at once. Either give a label and a patch of lines that begin with ' ' (unchanged), '-' (taken "
     "away) and '+' (added), without line numbers; or, for several blocks, a patch with sections "
-    "'*** Add Block: LABEL', '*** Update Block: LABEL' (with '*** Move to: NEW_LABEL' to rename it) and '*** Delete Block: LABEL'.",
+    "'*** Add Block: LABEL', '*** Update Block: LABEL' (with '*** Move to: NEW_LABEL' to rename it) and "
+    "'*** Delete Block: LABEL'.",
     {"label": text("Label of the block to patch; ignored if the patch names blocks."), "patch": text("The patch.")},
     "label",
     "patch",
