@@ -10,7 +10,8 @@ from inline_snapshot import snapshot
 from pydantic import ValidationError
 
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_json
-from loci.api.wire_requests import SendIn, old_answer, run_request, telling_of, view_of
+from loci.api.wire_messages import PLAIN_VIEW, View
+from loci.api.wire_requests import OldAnswer, SendIn, run_request, telling_of, view_of
 from loci.config import Settings
 from loci.errors import Unprocessable
 from loci.types.messages import Image, Reasoning, Role, Text, Trust
@@ -23,7 +24,7 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 
 
 def read(**body: Any) -> RunRequest:
-    return run_request(SendIn.model_validate(body), SETTINGS, tokens=False)
+    return run_request(SendIn.model_validate(body), SETTINGS, tokens=False)[0]
 
 
 def said(*content: Any, **message: Any) -> tuple[NewMessage, ...]:
@@ -172,11 +173,10 @@ def test_results_of_client_tools_as_a_message_of_their_own():
 
 def test_a_message_without_a_type_that_decides_is_an_answer():
     body = SendIn.model_validate({"messages": [{"approve": True, "approval_request_id": "message-1", "reason": "ok"}]})
-    old = old_answer(body)
-    assert old is not None
-    assert (old.approve, old.message_id, old.reason) == (True, "message-1", "ok")
-    assert run_request(body, SETTINGS, tokens=False).messages == ()
-    assert old_answer(SendIn.model_validate({"input": "Hi"})) is None
+    request, old = run_request(body, SETTINGS, tokens=False)
+    assert old == OldAnswer(approve=True, message_id="message-1", reason="ok")
+    assert request.messages == request.approvals == ()
+    assert run_request(SendIn(input="Hi"), SETTINGS, tokens=False)[1] is None
 
 
 def test_what_a_run_may_use_up_is_bounded_by_the_operator():
@@ -213,7 +213,7 @@ def test_how_it_is_told_can_be_read_from_the_stored_run():
             "include_compaction_messages": True,
         }
     )
-    request = run_request(body, SETTINGS, tokens=False)
+    request, _ = run_request(body, SETTINGS, tokens=False)
     assert request.metadata == snapshot(
         {
             "run_type": "send_message",
@@ -226,8 +226,13 @@ def test_how_it_is_told_can_be_read_from_the_stored_run():
             },
         }
     )
-    assert view_of(a_run(metadata=request.metadata)) == body.view()
-    assert view_of(a_run(metadata=read(input="Hi").metadata)) == SendIn(input=None).view() == view_of(a_run())
+    assert view_of(a_run(metadata=request.metadata)) == View(
+        use_assistant_message=False,
+        speaking_tool="say",
+        types=frozenset({"assistant_message"}),
+        compaction=True,
+    )
+    assert view_of(a_run(metadata=read(input="Hi").metadata)) == view_of(a_run()) == PLAIN_VIEW
     stored = a_run(request=request_json(replace(request, stream_tokens=True, client_tools=(TOOL,))))
     telling = telling_of(stored, thinks_in_calls=True)
     assert (telling.tokens, telling.client_tools, telling.thinks_in_calls) == (True, {"Now"}, True)

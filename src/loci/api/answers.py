@@ -3,7 +3,7 @@
 This is the hot path of the server: read the request, start the run, tell what it says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,9 +14,9 @@ from loci.agent.request import ApprovalReply
 from loci.agent.runs import LiveRun
 from loci.api.services import Core
 from loci.api.sse import EventStream, Pings, told
-from loci.api.wire_events import RunTeller, wire_answer
+from loci.api.wire_events import RunTeller, Telling, wire_answer
 from loci.api.wire_messages import WireObject
-from loci.api.wire_requests import OldAnswer, SendIn, old_answer, run_request, telling_of
+from loci.api.wire_requests import OldAnswer, SendIn, run_request, telling_of, view_of
 from loci.errors import BadRequest, StoreFailure
 from loci.store import approvals, conversations
 from loci.store.base import Transaction
@@ -64,12 +64,11 @@ async def start(
     tokens: bool,
 ) -> LiveRun:
     """Start the run that a request asks for."""
-    old = old_answer(body)
-    answers: Sequence[ApprovalReply] = ()
+    request, old = run_request(body, services.settings, tokens=tokens)
     if old is not None:
         place = conversation_id or conversations.default_id(agent_id)
         answers = await services.store.read(_looked_up, actor, place, old)
-    request = run_request(body, services.settings, tokens=tokens, answers=answers)
+        request = replace(request, approvals=(*request.approvals, *answers))
     return await services.runs.start(actor, agent_id, conversation_id, request)
 
 
@@ -84,8 +83,7 @@ def _looked_up(tx: Transaction, actor: Actor, conversation_id: str, old: OldAnsw
 
 async def _whole(live: LiveRun, now: Callable[[], datetime]) -> Response:
     """Wait for the run to end and answer with all it said."""
-    telling = telling_of(live.run, thinks_in_calls=live.thinks_in_calls)
-    teller = RunTeller(live.run.id, replace(telling, tokens=False), now)
+    teller = RunTeller(live.run.id, Telling(view=view_of(live.run)), now)
     messages: list[WireObject] = []
     async for batch in live.follow():
         for event in batch:

@@ -6,9 +6,10 @@ pictures that are none) is refused here.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest
 from loci.api.wire_events import Telling
@@ -17,11 +18,19 @@ from loci.api.wire_runs import REQUEST_CONFIG
 from loci.config import Settings
 from loci.errors import Unprocessable
 from loci.model.pictures import from_base64, from_data_url
-from loci.types.json import EMPTY, JsonObject, JsonValue
+from loci.types.json import EMPTY, JsonObject
 from loci.types.messages import Image, Part, Reasoning, Role, Text, ToolStatus, Trust
 from loci.types.runs import Limits, Run
 from loci.types.tools import ToolSchema
 
+_CONFIG = {
+    "use_assistant_message",
+    "assistant_message_tool_name",
+    "assistant_message_tool_kwarg",
+    "include_return_message_types",
+    "include_compaction_messages",
+}
+"""What has to be known to tell the run again."""
 NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 
@@ -42,11 +51,7 @@ class ContentIn(_Lenient):
     data: str | None = None
 
 
-def _as_parts(value: object) -> object:
-    return [{"type": "text", "text": value}] if isinstance(value, str) else value
-
-
-Content = Annotated[list[ContentIn], BeforeValidator(_as_parts)]
+Content: TypeAlias = str | list[ContentIn]
 
 
 class AnswerIn(_Lenient):
@@ -115,40 +120,23 @@ class SendIn(_Lenient):
     callback_url: str | None = None
     agent_id: str | None = None
 
-    def view(self) -> View:
-        """How the client wants the answer told."""
-        return View(
-            use_assistant_message=self.use_assistant_message,
-            speaking_tool=self.assistant_message_tool_name,
-            speaking_argument=self.assistant_message_tool_kwarg,
-            types=None if self.include_return_message_types is None else frozenset(self.include_return_message_types),
-            compaction=self.include_compaction_messages,
-        )
 
-
-class OldAnswer(BaseModel):
-    """A decision in the older form: on a whole message with calls, or on whatever is open."""
+@dataclass(frozen=True, slots=True)
+class OldAnswer:
+    """A decision in the older form. It names no calls: it holds for those of a message, or for all that are open."""
 
     approve: bool
     message_id: str | None
     reason: str | None
 
 
-def old_answer(body: SendIn) -> OldAnswer | None:
-    """The decision in the older form, if the request has one: it names no calls, so they have to be looked up."""
-    for message in body.messages or ():
-        if message.is_answer and not message.approvals and not message.tool_returns and message.approve is not None:
-            return OldAnswer(approve=message.approve, message_id=message.approval_request_id, reason=message.reason)
-    return None
-
-
-def run_request(body: SendIn, settings: Settings, *, tokens: bool, answers: Sequence[ApprovalReply] = ()) -> RunRequest:
-    """What we make of a request. `answers` are those in the older form, with their calls looked up."""
-    messages, approvals, approval_otid = _messages(body)
+def run_request(body: SendIn, settings: Settings, *, tokens: bool) -> tuple[RunRequest, OldAnswer | None]:
+    """What we make of a request, and the decision in it whose calls must still be looked up. Raises Unprocessable."""
+    messages, approvals, approval_otid, old = _messages(body)
     steps = settings.run_steps_max if body.max_steps is None else min(body.max_steps, settings.run_steps_max)
-    return RunRequest(
+    request = RunRequest(
         messages=messages,
-        approvals=(*approvals, *answers),
+        approvals=approvals,
         approval_otid=approval_otid,
         limits=Limits(
             steps_max=steps,
@@ -156,51 +144,58 @@ def run_request(body: SendIn, settings: Settings, *, tokens: bool, answers: Sequ
             cost_usd_max=settings.run_cost_usd_max,
             duration_s_max=settings.run_duration_s_max,
         ),
-        client_tools=tuple(_client_tool(tool) for tool in body.client_tools or ()),
+        client_tools=tuple([_client_tool(tool) for tool in body.client_tools or ()]),
         client_skills=tuple(body.client_skills or ()),
         override_model=body.override_model,
         override_system=body.override_system,
         background=body.background,
         stream_tokens=tokens,
         callback_url=body.callback_url,
-        metadata={"run_type": "send_message", REQUEST_CONFIG: _config(body)},
+        metadata={"run_type": "send_message", REQUEST_CONFIG: body.model_dump(include=_CONFIG)},
     )
+    return request, old
 
 
-def _messages(body: SendIn) -> tuple[tuple[NewMessage, ...], list[ApprovalReply], str | None]:
+def _messages(
+    body: SendIn,
+) -> tuple[tuple[NewMessage, ...], tuple[ApprovalReply, ...], str | None, OldAnswer | None]:
     if (body.messages is None) == (body.input is None):
         raise Unprocessable("Give either 'messages' or 'input', and not both.")
     if body.input is not None:
-        return (NewMessage(parts=parts_of(body.input, Role.USER)),), [], None
+        return (NewMessage(parts=parts_of(body.input, Role.USER)),), (), None, None
+    if not body.messages:
+        raise Unprocessable("Messages must not be empty.")
     said: list[NewMessage] = []
     approvals: list[ApprovalReply] = []
     otid: str | None = None
-    for message in body.messages or ():
-        if message.is_answer:
-            approvals += [_reply(answer) for answer in message.approvals or message.tool_returns or ()]
-            otid = otid or message.otid
-        else:
-            said.append(_new_message(message))
-    if not body.messages:
-        raise Unprocessable("Messages must not be empty.")
-    return tuple(said), approvals, otid
+    old: OldAnswer | None = None
+    for message in body.messages:
+        if not message.is_answer:
+            role = Role(message.role)
+            said.append(
+                NewMessage(
+                    parts=parts_of(message.content or (), role),
+                    role=role,
+                    otid=message.otid,
+                    name=message.name,
+                    sender_id=message.sender_id,
+                    trust=Trust.OPERATOR if role is Role.SYSTEM else Trust.USER,
+                )
+            )
+            continue
+        otid = otid or message.otid
+        answers = message.approvals or message.tool_returns
+        approvals += [_reply(answer) for answer in answers or ()]
+        if not answers and message.approve is not None:
+            old = OldAnswer(message.approve, message.approval_request_id, message.reason)
+    return tuple(said), tuple(approvals), otid, old
 
 
-def _new_message(message: MessageIn) -> NewMessage:
-    role = Role(message.role)
-    return NewMessage(
-        parts=parts_of(message.content or [], role),
-        role=role,
-        otid=message.otid,
-        name=message.name,
-        sender_id=message.sender_id,
-        trust=Trust.OPERATOR if role is Role.SYSTEM else Trust.USER,
-    )
-
-
-def parts_of(content: Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
+def parts_of(content: str | Sequence[ContentIn], role: Role) -> tuple[Part, ...]:
     """The parts that a message of that role is made of. Raises Unprocessable."""
     parts: list[Part] = []
+    if isinstance(content, str):
+        parts, content = [Text(content)] if content else [], ()
     for item in content:
         match item.type:
             case "text":
@@ -241,7 +236,7 @@ def _reply(answer: AnswerIn) -> ApprovalReply:
     if answer.type == "tool" or answer.tool_return is not None:
         return ApprovalReply(
             call_id=answer.tool_call_id,
-            result=_result_text(answer.tool_return or []),
+            result=_result_text(answer.tool_return or ""),
             status=answer.status,
             stdout=tuple(answer.stdout or ()),
             stderr=tuple(answer.stderr or ()),
@@ -251,24 +246,14 @@ def _reply(answer: AnswerIn) -> ApprovalReply:
     return ApprovalReply(call_id=answer.tool_call_id, approve=answer.approve, reason=answer.reason)
 
 
-def _result_text(content: Sequence[ContentIn]) -> str:
+def _result_text(content: Content) -> str:
+    if isinstance(content, str):
+        return content
     return "\n".join(item.text or "" if item.type == "text" else f"[{item.type}]" for item in content)
 
 
 def _client_tool(tool: ClientToolIn) -> ToolSchema:
     return ToolSchema(name=tool.name, description=tool.description or "", parameters=tool.parameters or NO_PARAMETERS)
-
-
-def _config(body: SendIn) -> JsonObject:
-    """What has to be known to tell the run again, under the names of the API."""
-    types: JsonValue = body.include_return_message_types
-    return {
-        "use_assistant_message": body.use_assistant_message,
-        "assistant_message_tool_name": body.assistant_message_tool_name,
-        "assistant_message_tool_kwarg": body.assistant_message_tool_kwarg,
-        "include_return_message_types": types,
-        "include_compaction_messages": body.include_compaction_messages,
-    }
 
 
 def view_of(run: Run) -> View:
