@@ -31,23 +31,19 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
     held = blocks.blocks_of_agents(tx, actor, ids) if "agent.blocks" in shown else {}
     own = tools.tools_of_agents(tx, actor, ids) if "agent.tools" in shown else {}
     last = runs.last_of_agents(tx, actor, ids)
+    windows = conversations.main_windows(tx, actor, ids)
     return [
         AgentView(
             agent=agent,
             blocks=held.get(agent.id, ()),
             tools=own.get(agent.id, ()),
-            message_ids=_window(tx, actor, agent),
+            message_ids=windows.get(agent.id, ()),
             last_run=last.get(agent.id),
             pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown else None,
             shown=shown,
         )
         for agent in found
     ]
-
-
-def _window(tx: Transaction, actor: Actor, agent: Agent) -> list[str]:
-    conversation = conversations.get(tx, actor, conversations.default_id(agent.id))
-    return conversations.window_ids(tx, actor, conversation)
 
 
 def _pending(tx: Transaction, actor: Actor, agent: Agent) -> WireObject | None:

@@ -73,6 +73,13 @@ DELETE = "delete from conversations where id = :id and organization_id = :organi
 WINDOW_IDS = """
 select id from messages
 where conversation_id = :id and organization_id = :organization_id and seq > :after_seq order by seq"""
+MAIN_WINDOWS = """
+select c.agent_id, c.prefix, (
+    select json_group_array(own.id) from (
+        select m.id from messages m where m.conversation_id = c.id and m.seq > c.after_seq order by m.seq) own) as own
+from conversations c
+where c.agent_id in (select value from json_each(:agent_ids)) and c.is_default = 1
+    and c.organization_id = :organization_id"""
 SEQ_OF = "select seq from messages where id = :id"
 SEQ_LAST = "select max(seq) as seq from messages where conversation_id = :id"
 
@@ -268,6 +275,15 @@ def window_ids(tx: Transaction, actor: Actor, conversation: Conversation) -> lis
     inherited = dict.fromkeys(conversation.prefix)
     own = dict.fromkeys(text(row, "id") for row in tx.all(WINDOW_IDS, params))
     return list(inherited | own)
+
+
+def main_windows(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The ids of the messages in the windows of the main threads of several agents, by agent."""
+    params: Params = {"agent_ids": dump(list(agent_ids)), "organization_id": actor.organization_id}
+    return {
+        text(row, "agent_id"): list(dict.fromkeys((*load_texts(row["prefix"]), *load_texts(row["own"]))))
+        for row in tx.all(MAIN_WINDOWS, params)
+    }
 
 
 def listing(tx: Transaction, actor: Actor, agent_id: str | None, search: str | None, page: Page) -> list[Conversation]:

@@ -1,7 +1,7 @@
 """Tools as rows, and which agents have them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loci.errors import NotFound
@@ -218,9 +218,12 @@ def _where(actor: Actor, chosen: ToolFilter) -> tuple[str, dict[str, SqlValue]]:
 
 def insert(tx: Transaction, actor: Actor, author: Author, tool: Tool, now: datetime) -> Tool:
     """Store a new tool. Raises Conflict when the name is taken."""
-    tx.run(INSERT, _params(actor, tool, now))
-    _note(tx, actor, author, tool, "create", now)
-    return tool
+    stored = replace(
+        tool, created_at=tool.created_at or now, updated_at=now, created_by=tool.created_by or actor.user_id
+    )
+    tx.run(INSERT, _params(actor, stored, now))
+    _note(tx, actor, author, stored, "create", now)
+    return stored
 
 
 def update(tx: Transaction, actor: Actor, author: Author, tool: Tool, now: datetime) -> Tool:
@@ -228,7 +231,7 @@ def update(tx: Transaction, actor: Actor, author: Author, tool: Tool, now: datet
     tx.run(UPDATE, _params(actor, tool, now))
     tx.run(BUMP_HOLDERS, {"tool_id": tool.id, "organization_id": actor.organization_id})
     _note(tx, actor, author, tool, "update", now)
-    return tool
+    return replace(tool, updated_at=now)
 
 
 def delete(tx: Transaction, actor: Actor, author: Author, tool_id: str, now: datetime) -> None:

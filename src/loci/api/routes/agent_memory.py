@@ -224,16 +224,16 @@ async def search_passages(  # noqa: PLR0917  one argument for each query paramet
     return json_answer({"results": results, "count": len(results)})
 
 
-@router.delete("/agents/{agent_id}/archival-memory/{memory_id}")
-async def delete_passage(agent_id: AgentId, memory_id: PassageId, services: Services, actor: Actor) -> Response:
+@router.delete("/agents/{agent_id}/archival-memory/{passage_id}")
+async def delete_passage(agent_id: AgentId, passage_id: PassageId, services: Services, actor: Actor) -> Response:
     """Forget a note; the journal keeps it."""
 
     def forget(tx: Transaction) -> None:
         agents.get(tx, actor, agent_id)
         held = {archive.id for archive in archives.archives_of_agent(tx, actor, agent_id)}
-        if passages.get(tx, actor, memory_id).archive_id not in held:
-            raise NotFound(f"Agent {agent_id} has no passage {memory_id}.")
-        passages.delete(tx, actor, author_of(actor), memory_id, services.clock.now())
+        if passages.get(tx, actor, passage_id).archive_id not in held:
+            raise NotFound(f"Agent {agent_id} has no passage {passage_id}.")
+        passages.delete(tx, actor, author_of(actor), passage_id, services.clock.now())
 
     await services.store.write(forget)
     return json_answer(None)

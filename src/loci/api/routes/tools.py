@@ -269,11 +269,13 @@ async def modify_tool(tool_id: ToolId, body: ToolChangeIn, services: Services, a
         tool = tools.get(tx, actor, tool_id)
         fields = _fields(body)
         if body.source_code is not None or body.json_schema is not None:
+            if tool.tool_type is not ToolType.CUSTOM:
+                raise BadRequest(f"'{tool.name}' comes with the server.", hint="Store your own under another name.")
             schema = described(body, body.source_code or tool.source_code or "")
             fields |= {
                 "json_schema": schema,
                 "name": str(schema["name"]),
-                "description": str(schema.get("description")),
+                "description": str(schema.get("description") or tool.description),
             }
             fields["source_code"] = body.source_code or tool.source_code
         if body.description is not None:
