@@ -1,11 +1,14 @@
 """Who is asking: taken from the credential only. A header that names a user is not a credential and is not read.
 
-Without a key the server serves this machine alone. A page in a browser on this machine could still reach it by a name
-that resolves to loopback (DNS rebinding), so the Host header must be a loopback name then.
+Without a key the server serves this machine alone. A page in a browser on this machine could still reach it, by a name
+that resolves to loopback (DNS rebinding) or by sending what it may not read the answer of (cross-site requests); so
+Host, and Origin where there is one, must be of this machine then.
 """
 
 import hmac
 from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,7 +17,7 @@ from loci.config import LOOPBACK, Settings
 from loci.types.actor import Actor
 
 OPEN_PATHS = frozenset({"/v1/health", "/v1/ready"})
-_HOSTS = frozenset({*LOOPBACK, "[::1]", "testserver"})
+NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
 
 class Authentication:
@@ -23,7 +26,7 @@ class Authentication:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._key = settings.api_key.encode() if settings.api_key else None
-        self._loopback = settings.is_loopback
+        self._origins = frozenset(settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the credential of a request."""
@@ -33,11 +36,8 @@ class Authentication:
         headers = dict(scope["headers"])
         path: str = scope["path"]
         if self._key is None:
-            if self._loopback and _host(headers) not in _HOSTS:
-                detail = (
-                    "This server has no API key, so it answers on loopback names only. Set LOCI_API_KEY to open it."
-                )
-                await refuse(send, 403, detail)
+            if (reason := self._foreign(scope, headers)) is not None:
+                await refuse(send, 403, f"This server has no API key, so it {reason}. {NO_KEY_HINT}")
                 return
         elif path.startswith("/v1") and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS":
             given = credential(headers)
@@ -47,12 +47,34 @@ class Authentication:
         scope.setdefault("state", {})["actor"] = Actor()
         await self._app(scope, receive, send)
 
+    def _foreign(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+        """Why this request cannot be known to come from this machine; None if it does."""
+        client = scope.get("client")
+        if client and client[0] and not _is_local(client[0]):
+            return "answers this machine alone"
+        if not _is_local(_host_name(headers.get(b"host", b"localhost").decode("latin-1"))):
+            return "answers on loopback names only"
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and origin not in self._origins and not _is_local(_host_name(origin)):
+            return "answers no pages of other sites"
+        return None
 
-def _host(headers: Mapping[bytes, bytes]) -> str:
-    host = headers.get(b"host", b"localhost").decode("latin-1").lower()
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+
+def _host_name(text: str) -> str:
+    """The name in `name:port`, `[::1]:port` or the address of a site."""
+    try:
+        return urlsplit(text if "://" in text else f"//{text}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_local(address: str) -> bool:
+    try:
+        number = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address in LOOPBACK
+    mapped = number.ipv4_mapped if isinstance(number, IPv6Address) else None
+    return (mapped or number).is_loopback
 
 
 def credential(headers: Mapping[bytes, bytes]) -> bytes | None:
