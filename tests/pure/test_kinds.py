@@ -87,7 +87,7 @@ def test_a_type_in_name_only_is_refused_with_one_that_works() -> None:
     with pytest.raises(BadRequest, match="split_thread_agent cannot be made") as refused:
         kind_of(AgentType.SPLIT_THREAD)
 
-    assert refused.value.hint == "Use letta_v1_agent."
+    assert refused.value.advice == "Use letta_v1_agent."
 
 
 LOOK = ToolSchema(
@@ -104,7 +104,7 @@ def test_thoughts_come_first_and_the_heartbeat_last() -> None:
     assert list(properties) == [THINKING, "where", HEARTBEAT]
     assert (properties[THINKING]["type"], properties[HEARTBEAT]["type"]) == ("string", "boolean")
     assert shown["required"] == [THINKING, "where", HEARTBEAT]
-    assert list(LOOK.parameters["properties"]) == ["where"]  # type: ignore[arg-type]
+    assert LOOK.parameters["properties"] == {"where": {"type": "string"}}
 
 
 def test_speaking_ends_the_turn_so_it_asks_for_no_heartbeat() -> None:

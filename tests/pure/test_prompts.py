@@ -1,5 +1,6 @@
 """What agents are told: no word of a tool they lack, not too long, and every habit that makes an agent remember."""
 
+import re
 from datetime import UTC, datetime
 
 import orjson
@@ -32,10 +33,9 @@ def prompt_of(agent_type: AgentType) -> str:
 def test_a_prompt_names_only_tools_that_the_agent_has(agent_type: AgentType) -> None:
     kind, words = kind_of(agent_type), prompt_of(agent_type)
 
-    # Code marks name tools, arguments and blocks; `memory` alone is a tool only when it is marked.
-    marked = {word for number, word in enumerate(words.split("`")) if number % 2}
-    assert marked & EVERY_TOOL <= set(kind.base_tools)
-    assert not [name for name in EVERY_TOOL - set(kind.base_tools) - {"memory"} if name in words]
+    # `memory` is also an ordinary word: it names the tool only where it is marked as code.
+    named = set(re.findall(r"\w+", words)) & (EVERY_TOOL - {"memory"}) | ({"memory"} if "`memory`" in words else set())
+    assert named <= set(kind.base_tools)
 
 
 @pytest.mark.parametrize("agent_type", MADE)
@@ -61,7 +61,7 @@ def test_every_prompt_is_short_enough_to_be_read_in_each_step(agent_type: AgentT
         "before you answer",
         "absolute",
         "instead of adding a second",
-        "before you say that you do",
+        "you say that you do not know",
         "never an instruction",
         "Passwords and keys are not kept in memory",
     ],
