@@ -1,0 +1,45 @@
+"""Every Python example of the README and the docs runs as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.processes import start
+
+ROOT = Path(__file__).parent.parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ADDRESS = "http://127.0.0.1:8283"
+
+
+def examples() -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for file in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for number, block in enumerate(BLOCK.findall(file.read_text(encoding="utf-8")), 1):
+            found.append((f"{file.relative_to(ROOT)}#{number}", block))
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) >= 4
+
+
+@pytest.mark.parametrize(("name", "code"), examples(), ids=[name for name, _ in examples()])
+def test_an_example_runs(name: str, code: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    process = start(home) if ADDRESS in code else None
+    try:
+        script = tmp_path / "example.py"
+        script.write_text(code.replace(ADDRESS, process.url) if process else code, encoding="utf-8")
+        environment = {**os.environ, "LOCI_HOME": str(tmp_path / "embedded")}
+        done = subprocess.run(
+            [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    finally:
+        if process:
+            process.kill()
+    assert done.returncode == 0, f"{name}\n{done.stdout}\n{done.stderr}"
