@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loci.errors import BadRequest
 from loci.tools.schema import schema_from_source
@@ -37,6 +40,8 @@ def shape(annotation: str) -> dict[str, Any]:
         ("str | int | None", {"anyOf": [{"type": "string"}, {"type": "integer"}]}),
         ("Literal['a', 'b']", {"type": "string", "enum": ["a", "b"]}),
         ("Literal[1, 2]", {"type": "integer", "enum": [1, 2]}),
+        ("Optional[None]", {"type": "null"}),
+        ("Literal[None]", {"type": "null"}),
         ("list[list[int]]", {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}),
     ],
 )
@@ -119,6 +124,13 @@ def test_a_missing_description_names_the_argument_and_shows_how():
         (source("x: list[()]", "x: One."), "x"),
         (source("x: dict[()]", "x: One."), "x"),
         (source("x: Literal[y]", "x: One."), "x"),
+        (source(f"x: {' | '.join(['int'] * 900)}", "x: One."), "too large"),
+        (source(f"x: {' | '.join(['int'] * 900)!r}", "x: One."), "too large"),
+        (source(f"x: {' | '.join(['int'] * 3_000)!r}", "x: One."), "x"),
+        (source(f"x: Literal[{10**30}]", "x: One."), "cannot be written as JSON"),
+        (source(r"x: Literal['\ud800']", "x: One."), "cannot be written as JSON"),
+        (source("größe: int", "größe: One."), "cannot be told the name 'größe'"),
+        (f"def {'f' * 65}():\n    '''A.'''\n", "cannot be told the name"),
     ],
 )
 def test_source_that_cannot_be_described_is_refused_in_words(text, named):
@@ -131,3 +143,33 @@ def test_source_is_never_run(tmp_path):
     runs = f"open({str(mark)!r}, 'w')"
     schema_from_source(f"{runs}\n\n{source(f'x: str = {runs}', 'x: One.')}")
     assert not mark.exists()
+
+
+ATOMS = st.sampled_from(["int", "str", "None", "Any", "dict", "list", "Widget", "...", "'int'", "a.b", "1", "*x", "()"])
+GENERICS = st.sampled_from(["list", "dict", "tuple", "Optional", "Union", "Literal", "Annotated", "X"])
+ANNOTATIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.builds("{}[{}]".format, GENERICS, inner),
+        st.builds("{} | {}".format, inner, inner),
+        st.builds("{}, {}".format, inner, inner),
+        inner.map(repr),
+    ),
+    max_leaves=8,
+)
+
+
+@given(ANNOTATIONS)
+def test_every_annotation_is_a_schema_that_can_be_sent_or_refused(annotation):
+    try:
+        found = shape(annotation)
+    except BadRequest:
+        return
+    for part in objects_in(orjson.loads(orjson.dumps(found))):
+        assert part.get("anyOf") != []
+        assert part.get("enum") != []
+
+
+def objects_in(part: Any) -> list[dict[str, Any]]:
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return ([part] if isinstance(part, dict) else []) + [each for item in inner for each in objects_in(item)]

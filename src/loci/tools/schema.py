@@ -8,11 +8,17 @@ import ast
 import re
 from collections.abc import Mapping
 
+import orjson
+
 from loci.errors import BadRequest
 from loci.types.json import JsonObject, JsonValue
 from loci.types.tools import ToolSchema
 
 SOURCE_MAX_CHARS = 200_000
+ANNOTATION_MAX_NODES = 200
+_SHOWN_MAX_CHARS = 100
+_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+"""What every provider takes as a name."""
 _SIMPLE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null"}
 _LISTS = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set"})
 _OBJECTS = frozenset({"dict", "Dict", "Mapping"})
@@ -47,12 +53,32 @@ def schema_from_source(source: str, name: str | None = None) -> ToolSchema:
                 f"The argument '{argument.arg}' of '{function.name}' has no type.",
                 hint=f"Write it as '{argument.arg}: str', or int, float, bool, list[str], dict.",
             )
-        shape = _shape(argument.annotation, argument.arg)
+        _check_name(argument.arg)
+        shape = _shape(_bounded(argument.annotation, argument.arg), argument.arg)
         properties[argument.arg] = {**shape, "description": described[argument.arg]}
         if default is None:
             required.append(argument.arg)
+    _check_name(function.name)
     parameters: JsonObject = {"type": "object", "properties": properties, "required": required}
+    try:
+        orjson.dumps([summary, parameters])
+    except orjson.JSONEncodeError as error:
+        raise BadRequest(f"The schema of '{function.name}' cannot be written as JSON ({error}).") from error
     return ToolSchema(name=function.name, description=summary, parameters=parameters)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"Models cannot be told the name '{name}'.", hint="Use at most 64 letters a-z, digits and '_'."
+        )
+
+
+def _bounded(annotation: ast.expr, argument: str) -> ast.expr:
+    """The annotation, if it is not so large that reading it would go too deep."""
+    if sum(1 for _ in ast.walk(annotation)) > ANNOTATION_MAX_NODES:
+        raise BadRequest(f"The type of the argument '{argument}' is too large.", hint="Make it simpler, such as dict.")
+    return annotation
 
 
 def _function(source: str, name: str | None) -> ast.FunctionDef | ast.AsyncFunctionDef:
@@ -120,9 +146,10 @@ def _shape(annotation: ast.expr, argument: str) -> dict[str, JsonValue]:
 
 def _quoted(text: str, argument: str) -> ast.expr:
     try:
-        return ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError) as error:
+        annotation = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _unknown(argument, text) from error
+    return _bounded(annotation, argument)
 
 
 def _named(name: str, argument: str) -> dict[str, JsonValue]:
@@ -165,6 +192,8 @@ def _one_of(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
             raise _unknown(argument, f"Literal[{ast.unparse(part)}]")
         if part.value is not None:
             values.append(part.value)
+    if not values:
+        return {"type": "null"}
     kinds = {_SIMPLE[type(value).__name__] for value in values}
     return {"type": kinds.pop(), "enum": values} if len(kinds) == 1 else {"enum": values}
 
@@ -172,6 +201,8 @@ def _one_of(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
 def _either(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
     """One of several types. None among them only says that the argument may be left out."""
     shapes = [shape for part in parts if (shape := _shape(part, argument)).get("type") != "null"]
+    if not shapes:
+        return {"type": "null"}
     if not all(shapes):
         return {}  # one of them is Any
     flat: list[JsonValue] = []
@@ -184,6 +215,6 @@ def _either(parts: list[ast.expr], argument: str) -> dict[str, JsonValue]:
 
 def _unknown(argument: str, text: str) -> BadRequest:
     return BadRequest(
-        f"The type '{text}' of the argument '{argument}' is not one that a model can be told.",
+        f"The type '{text[:_SHOWN_MAX_CHARS]}' of the argument '{argument}' is not one that a model can be told.",
         hint="Use str, int, float, bool, list[...], dict, Optional, Union or Literal, or send 'json_schema' yourself.",
     )
