@@ -204,6 +204,21 @@ def test_a_long_result_of_the_newest_step_is_cut_and_the_words_of_the_user_are_n
     assert not plan.overflow
 
 
+def test_room_is_made_for_the_summary_too() -> None:
+    history = [
+        *talk(4),
+        message(4, Role.USER, Text("go")),
+        message(5, Role.ASSISTANT, ToolCall("c1", "look", "{}")),
+        message(6, Role.TOOL, ToolResult("c1", "look", "r" * 13_600)),
+    ]
+    sizes = [tokens_of(item) for item in history]
+    plan = plan_of(history, 4_000, 0, CompactionSettings())
+
+    assert plan.evicted
+    assert sum(sizes[-3:]) < 3_600 < sum(sizes[-3:]) + plan.summary_tokens_max
+    assert [clip.call_id for clip in plan.clips] == ["c1"]
+
+
 def test_a_summary_covers_what_the_summary_before_it_covered() -> None:
     earlier = Message(
         id="message-old-summary",
