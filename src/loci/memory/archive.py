@@ -6,10 +6,9 @@ from datetime import datetime
 
 from loci.clock import Clock
 from loci.errors import LociError
-from loci.memory import embedding
-from loci.memory.embedding import query_vector
+from loci.memory.embedding import Embedding, QueryVector
 from loci.memory.ranking import Scored, fuse
-from loci.model.base import Embedder, Models
+from loci.model.base import Models
 from loci.store import archives, passages, scopes, search
 from loci.store.base import Store, Transaction
 from loci.store.scopes import ScopeKey, ScopeKind
@@ -19,12 +18,11 @@ from loci.types.actor import Actor
 from loci.types.memory import Archive, Passage
 
 CANDIDATES = 100
-BATCHES_BEFORE_SEARCH = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveQuery:
-    """What to look for. None or empty means any. Times are inclusive and of the passage's own time."""
+    """What to look for. None or empty means any; without `text`, the newest. Times are inclusive, of the passage."""
 
     text: str = ""
     tags: tuple[str, ...] = ()
@@ -56,8 +54,7 @@ class ArchiveSearch:
 
     def __init__(self, store: Store, models: Models, clock: Clock) -> None:
         self._store = store
-        self._models = models
-        self._clock = clock
+        self._embedding = Embedding(store, models, clock, _texts)
         self._shelves = Shelves()
 
     async def search(self, actor: Actor, agent_id: str, query: ArchiveQuery) -> ArchivePage:
@@ -67,58 +64,43 @@ class ArchiveSearch:
 
     async def search_archives(self, actor: Actor, held: Sequence[Archive], query: ArchiveQuery) -> ArchivePage:
         """The best passages in these archives; each is compared by its own embedding model."""
-        scored: list[Scored] = []
-        total = 0
+        found: list[Found] = []
         for archive in held:
-            found = await self._candidates(actor, archive, query)
-            total += found.total
-            scored += [Scored(key=item.seq, words=item.words, likeness=item.likeness) for item in found.candidates]
+            key = ScopeKey(ScopeKind.ARCHIVE, archive.id)
+            vector = await self._embedding.query(actor, key, archive.embedding, query.text)
+            found.append(await self._store.read(self._find, actor, key, query, vector))
+        scored = [
+            Scored(key=item.seq, words=item.words, likeness=item.likeness) for part in found for item in part.candidates
+        ]
         ranked = fuse(scored)[query.offset : query.offset + query.limit]
         stored = await self._store.read(passages.by_seqs, actor, [item.key for item in ranked])
         hits = tuple(ArchiveHit(passage=stored[item.key], score=item.score) for item in ranked if item.key in stored)
-        return ArchivePage(hits=hits, total=total)
+        return ArchivePage(hits=hits, total=sum(part.total for part in found))
 
-    async def _candidates(self, actor: Actor, archive: Archive, query: ArchiveQuery) -> Found:
-        embedder = await self._embedder(archive)
-        key = ScopeKey(ScopeKind.ARCHIVE, archive.id)
-        if embedder is not None and query.text.strip():
-            await self._fill(actor, key, embedder, BATCHES_BEFORE_SEARCH)
+    def _find(
+        self, tx: Transaction, actor: Actor, key: ScopeKey, query: ArchiveQuery, vector: QueryVector | None
+    ) -> Found:
+        scope = scopes.find(tx, actor, key)
+        if scope is None:
+            return Found(candidates=[], total=0)
         wanted = Wanted(
             text=query.text,
-            vector=await query_vector(embedder, query.text),
+            vector=None if vector is None else vector.vector,
+            vector_model="" if vector is None else vector.model,
             since=query.since,
             until=query.until,
             tags=query.tags,
             match_all_tags=query.match_all_tags,
         )
-        return await self._store.read(self._find, actor, key, wanted, max(CANDIDATES, query.offset + query.limit))
-
-    def _find(self, tx: Transaction, actor: Actor, key: ScopeKey, wanted: Wanted, count: int) -> Found:
-        scope = scopes.find(tx, actor, key)
-        if scope is None:
-            return Found(candidates=[], total=0)
-        return search.candidates(tx, self._shelves, scope, wanted, count)
+        return search.candidates(tx, self._shelves, scope, wanted, max(CANDIDATES, query.offset + query.limit))
 
     async def index(self, actor: Actor, agent_id: str) -> None:
         """Fill in every missing vector of an agent's archives, in the background."""
         for archive in await self._store.read(archives.archives_of_agent, actor, agent_id):
-            embedder = await self._embedder(archive)
-            if embedder is not None:
-                await self._fill(actor, ScopeKey(ScopeKind.ARCHIVE, archive.id), embedder, 10_000)
-
-    async def _fill(self, actor: Actor, key: ScopeKey, embedder: Embedder, batches_max: int) -> None:
-        try:
-            await embedding.catch_up(self._store, actor, key, embedder, _texts, batches_max=batches_max)
-        except LociError:
-            return  # an embedder that fails leaves search by words, which works fully
-
-    async def _embedder(self, archive: Archive) -> Embedder | None:
-        if archive.embedding is None:
-            return None
-        try:
-            return await self._models.embedder(archive.embedding)
-        except LociError:
-            return None
+            try:
+                await self._embedding.catch_up(actor, ScopeKey(ScopeKind.ARCHIVE, archive.id), archive.embedding)
+            except LociError:
+                continue  # a model that fails now is asked again before the next search
 
 
 def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:

@@ -1,78 +1,150 @@
-"""Filling in vectors: before a search, and in the background. Search never waits for more than one batch.
+"""Filling in vectors, before a search and in the background; search never breaks for want of them.
 
-The embedding model belongs to the archive. After a change of it the texts are embedded anew from the first one on;
-until a text has a vector of the new model it is found by its words.
+The embedding model belongs to the archive or agent. After a change of it the texts are embedded anew from the first one
+on; until a text has a vector of the new model, it is found by its words. The same holds while a provider is down.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loci.errors import LociError
-from loci.model.base import Embedder
+from loci.clock import Clock
+from loci.errors import LociError, ModelFailure, ModelFault
+from loci.model.base import Embedder, Models
 from loci.store import scopes, vectors
 from loci.store.base import Store, Transaction
-from loci.store.scopes import Scope, ScopeKey
+from loci.store.scopes import ScopeKey
 from loci.types.actor import Actor
 
-BATCH_TEXTS = 512
+BATCH_TEXTS = 256
+SEARCH_WAIT_S = 5.0
+"""How long a search waits for the embedding model before it goes on with words alone."""
+SEARCH_FILL_S = 0.5
+"""How long a search fills in missing vectors before it looks; the rest is left to the background."""
+SWEPT_ROWS = 2_000
 
 TextsOf = Callable[[Transaction, Actor, Sequence[int]], dict[int, str]]
 """The texts to embed, by seq."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """The next texts of a scope that lack a vector."""
-
-    scope: Scope
-    seqs: list[int]
-    texts: list[str]
+_TEXT_IS_AT_FAULT = {ModelFault.BAD_REQUEST, ModelFault.CONTEXT_TOO_LONG, ModelFault.REFUSED}
 
 
-async def catch_up(
-    store: Store, actor: Actor, key: ScopeKey, embedder: Embedder, texts_of: TextsOf, *, batches_max: int = 1
-) -> bool:
-    """Fill in vectors of this model, at most so many batches. Whether everything has one now."""
-    handle = embedder.info.handle
-    for _ in range(batches_max):
-        batch = await store.read(_next, actor, key, handle, texts_of)
-        if batch is None:
-            return True
-        found = await embedder.embed(batch.texts)
-        await store.write(_fill, actor, key, handle, batch.seqs, found)
-        if len(batch.seqs) < BATCH_TEXTS:
-            return True
-    return False
+@dataclass(frozen=True, slots=True)
+class QueryVector:
+    """A query in the space of one embedding model."""
+
+    model: str
+    vector: NDArray[np.float32]
 
 
-def _next(tx: Transaction, actor: Actor, key: ScopeKey, handle: str, texts_of: TextsOf) -> Batch | None:
-    scope = scopes.find(tx, actor, key)
-    if scope is None:
-        return None
-    seqs = vectors.pending(tx, scope, vectors.model_number(tx, handle), BATCH_TEXTS)
-    if not seqs:
-        return None
-    texts = texts_of(tx, actor, seqs)
-    return Batch(scope=scope, seqs=seqs, texts=[texts.get(seq, "") for seq in seqs])
+class Embedding:
+    """Vectors of the texts of one kind of scope."""
+
+    def __init__(self, store: Store, models: Models, clock: Clock, texts_of: TextsOf) -> None:
+        self._store = store
+        self._models = models
+        self._clock = clock
+        self._texts_of = texts_of
+        self._filling: set[ScopeKey] = set()
+
+    async def query(self, actor: Actor, key: ScopeKey, handle: str | None, text: str) -> QueryVector | None:
+        """The vector of a query, after missing vectors were filled in as far as a search may wait for them.
+
+        None when there is no embedding model, nothing to embed, or the model fails or is slow: then words decide.
+        """
+        embedder = await self._embedder(handle)
+        if embedder is None or not text.strip():
+            return None
+        try:
+            async with asyncio.timeout(SEARCH_WAIT_S):
+                await self._fill(actor, key, embedder, self._clock.monotonic_s() + SEARCH_FILL_S)
+                found = await embedder.embed([text])
+        except (LociError, TimeoutError):
+            return None
+        return QueryVector(model_name(embedder), np.asarray(found[0], dtype=np.float32))
+
+    async def catch_up(self, actor: Actor, key: ScopeKey, handle: str | None) -> None:
+        """Fill in everything that is missing and sweep away what other models left. Raises ModelFailure."""
+        embedder = await self._embedder(handle)
+        if embedder is None:
+            return
+        await self._fill(actor, key, embedder, None)
+        while await self._store.write(_sweep, actor, key, model_name(embedder)):
+            pass
+
+    async def _fill(self, actor: Actor, key: ScopeKey, embedder: Embedder, until_s: float | None) -> None:
+        if key in self._filling:
+            return  # somebody is at it; what they have done by now is good enough
+        self._filling.add(key)
+        try:
+            while await self._fill_batch(actor, key, embedder):
+                if until_s is not None and self._clock.monotonic_s() >= until_s:
+                    return
+        finally:
+            self._filling.discard(key)
+
+    async def _fill_batch(self, actor: Actor, key: ScopeKey, embedder: Embedder) -> bool:
+        """Fill in the next vectors; whether there may be more."""
+        name = model_name(embedder)
+        seqs, texts = await self._store.read(self._next, actor, key, name)
+        if seqs:
+            found = await _embed(embedder, texts)
+            await self._store.write(_store_vectors, actor, key, name, list(zip(seqs, found, strict=True)))
+        return len(seqs) == BATCH_TEXTS
+
+    def _next(self, tx: Transaction, actor: Actor, key: ScopeKey, name: str) -> tuple[list[int], list[str]]:
+        scope = scopes.find(tx, actor, key)
+        if scope is None:
+            return [], []
+        seqs = vectors.pending(tx, scope, vectors.model_number(tx, name), BATCH_TEXTS)
+        texts = self._texts_of(tx, actor, seqs) if seqs else {}
+        return seqs, [texts.get(seq, "") for seq in seqs]
+
+    async def _embedder(self, handle: str | None) -> Embedder | None:
+        if handle is None:
+            return None
+        try:
+            return await self._models.embedder(handle)
+        except LociError:
+            return None
 
 
-def _fill(
-    tx: Transaction, actor: Actor, key: ScopeKey, handle: str, seqs: Sequence[int], found: Sequence[Sequence[float]]
-) -> None:
-    scope = scopes.find_or_create(tx, actor, key)
-    model = vectors.use_model(tx, scope, handle)
-    vectors.fill(tx, scope, model, seqs, found)
+def model_name(embedder: Embedder) -> str:
+    """What vectors are filed under: a handle can come to stand for another model, which its length betrays."""
+    return f"{embedder.info.handle}:{embedder.info.dimensions}"
 
 
-async def query_vector(embedder: Embedder | None, query: str) -> NDArray[np.float32] | None:
-    """The vector of a query; None without an embedder, without words, or when it fails: then words decide."""
-    if embedder is None or not query.strip():
-        return None
+async def _embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    """Vectors of texts. One that the model refuses gets a vector that is like nothing, so that it blocks no other."""
     try:
-        found = await embedder.embed([query])
-    except LociError:
-        return None
-    return np.asarray(found[0], dtype=np.float32)
+        return await embedder.embed(texts)
+    except ModelFailure as error:
+        if error.fault not in _TEXT_IS_AT_FAULT:
+            raise
+    found: list[Sequence[float]] = []
+    for text in texts:
+        try:
+            found += await embedder.embed([text])
+        except ModelFailure as error:
+            if error.fault not in _TEXT_IS_AT_FAULT:
+                raise
+            found.append([0.0] * embedder.info.dimensions)
+    return found
+
+
+def _store_vectors(
+    tx: Transaction, actor: Actor, key: ScopeKey, name: str, found: Sequence[tuple[int, Sequence[float]]]
+) -> None:
+    scope = scopes.find(tx, actor, key)
+    if scope is not None:
+        vectors.fill(tx, scope, vectors.use_model(tx, scope, name), found)
+
+
+def _sweep(tx: Transaction, actor: Actor, key: ScopeKey, name: str) -> bool:
+    scope, model = scopes.find(tx, actor, key), vectors.model_number(tx, name)
+    if scope is None or model is None or scope.model != model:
+        return False
+    return vectors.drop_others(tx, scope, model, SWEPT_ROWS) > 0

@@ -12,7 +12,7 @@ WORDS_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """A candidate with its two raw scores; `likeness` is None where there is no vector."""
+    """A candidate with its two raw scores: `words` is 0 without a common word, `likeness` None without a vector."""
 
     key: int
     words: float
@@ -21,27 +21,29 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A candidate with its mixed score, 0…1, and the scaled parts of it."""
+    """A candidate with its mixed score, 0…1, and its place in each list (from 1; None if it is not in it)."""
 
     key: int
     score: float
-    words: float
-    likeness: float
+    words_rank: int | None
+    likeness_rank: int | None
 
 
 def fuse(candidates: Sequence[Scored], *, words_share: float = WORDS_SHARE) -> list[Ranked]:
     """The candidates, best first; of equal ones the newer (larger key) first. Without vectors, words decide alone."""
-    words = _scaled([item.words for item in candidates])
     known = [item.likeness for item in candidates if item.likeness is not None]
     floor = min(known, default=0.0)
-    likeness = _scaled([floor if item.likeness is None else item.likeness for item in candidates]) if known else None
-    share = words_share if likeness is not None else 1.0
+    words = _scaled([item.words for item in candidates])
+    likeness = _scaled([floor if item.likeness is None else item.likeness for item in candidates])
+    share = words_share if known else 1.0
+    by_words = _ranks({item.key: item.words for item in candidates if item.words > 0})
+    by_likeness = _ranks({item.key: item.likeness for item in candidates if item.likeness is not None})
     ranked = [
         Ranked(
             key=item.key,
-            score=share * words[number] + (1 - share) * (likeness[number] if likeness else 0.0),
-            words=words[number],
-            likeness=likeness[number] if likeness else 0.0,
+            score=share * words[number] + (1 - share) * likeness[number],
+            words_rank=by_words.get(item.key),
+            likeness_rank=by_likeness.get(item.key),
         )
         for number, item in enumerate(candidates)
     ]
@@ -53,3 +55,8 @@ def _scaled(values: Sequence[float]) -> list[float]:
     if most <= least:
         return [1.0 if most > 0 else 0.0 for _ in values]
     return [(value - least) / (most - least) for value in values]
+
+
+def _ranks(scores: dict[int, float]) -> dict[int, int]:
+    order = sorted(scores, key=lambda key: (-scores[key], -key))
+    return {key: place for place, key in enumerate(order, 1)}

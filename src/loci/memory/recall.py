@@ -9,32 +9,36 @@ from datetime import datetime
 
 from loci.clock import Clock
 from loci.errors import LociError, NotFound
-from loci.memory import embedding
-from loci.memory.embedding import query_vector
+from loci.memory.embedding import Embedding, QueryVector
 from loci.memory.ranking import Ranked, Scored, fuse
-from loci.model.base import Embedder, Models
+from loci.model.base import Models
 from loci.store import agents, scopes, search, turns
+from loci.store.agents import AgentFilter
 from loci.store.base import Store, Transaction
 from loci.store.scopes import ScopeKey, ScopeKind
-from loci.store.search import Wanted
+from loci.store.search import Found, Wanted
 from loci.store.shelf import Shelves
 from loci.types.actor import Actor
+from loci.types.agents import Agent
 from loci.types.messages import Message, Role
+from loci.types.paging import Page
 
 CANDIDATES = 100
-ROUNDS_MAX = 200
-"""Batches of messages that one search may have to index first: 100,000 messages."""
+AGENTS_MAX = 100
+"""A search without an agent looks through so many, those that ran last first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallQuery:
-    """What to look for. None or empty means any. Times are inclusive."""
+    """What to look for. None or empty means any; without `text`, the newest messages. Times are inclusive."""
 
     text: str = ""
     roles: tuple[Role, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     conversation_id: str | None = None
+    before_run_id: str | None = None
+    """Only what was said before this run: what the agent has just read is no memory."""
     limit: int = 5
     offset: int = 0
     by_words: bool = True
@@ -43,13 +47,13 @@ class RecallQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallHit:
-    """A message with how well it fits, 0…1."""
+    """A message with how well it fits, 0…1, and its place by words and by meaning alone (from 1)."""
 
     message: Message
     text: str
     score: float
-    words: float
-    likeness: float
+    words_rank: int | None
+    likeness_rank: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,72 +69,82 @@ class Recall:
 
     def __init__(self, store: Store, models: Models, clock: Clock) -> None:
         self._store = store
-        self._models = models
-        self._clock = clock
+        self._embedding = Embedding(store, models, clock, _texts)
         self._shelves = Shelves()
 
     async def search(self, actor: Actor, agent_id: str, query: RecallQuery) -> RecallPage:
         """The best messages of one agent. Raises NotFound for an agent that does not exist."""
         agent = await self._store.read(agents.get, actor, agent_id)
-        embedder = await self._embedder(agent.embedding) if query.by_meaning else None
-        await self.catch_up(actor, agent_id, embedder)
-        vector = await query_vector(embedder, query.text)
+        return await self._search(actor, [agent], query)
+
+    async def search_all(self, actor: Actor, query: RecallQuery) -> RecallPage:
+        """The best messages of all agents of the actor (the AGENTS_MAX that ran last)."""
+        page = Page(limit_rows=AGENTS_MAX)
+        chosen = AgentFilter(show_hidden=True)
+        listed = await self._store.read(agents.listing, actor, chosen, page, order_by="last_run_completion")
+        return await self._search(actor, listed, query)
+
+    async def _search(self, actor: Actor, chosen: Sequence[Agent], query: RecallQuery) -> RecallPage:
+        found: list[Found] = []
+        for agent in chosen:
+            await self._index_words(actor, agent.id)
+            key = ScopeKey(ScopeKind.AGENT, agent.id)
+            handle = agent.embedding if query.by_meaning else None
+            vector = await self._embedding.query(actor, key, handle, query.text)
+            found.append(await self._store.read(self._find, actor, key, query, vector))
+        ranked = fuse(
+            [
+                Scored(key=item.seq, words=item.words, likeness=item.likeness)
+                for part in found
+                for item in part.candidates
+            ]
+        )
+        page = ranked[query.offset : query.offset + query.limit]
+        stored = await self._store.read(turns.by_seqs, actor, [item.key for item in page])
+        hits = tuple(_hit(stored[item.key], item) for item in page if item.key in stored)
+        return RecallPage(hits=hits, total=sum(part.total for part in found))
+
+    def _find(
+        self, tx: Transaction, actor: Actor, key: ScopeKey, query: RecallQuery, vector: QueryVector | None
+    ) -> Found:
+        scope = scopes.find(tx, actor, key)
+        if scope is None:
+            return Found(candidates=[], total=0)
         wanted = Wanted(
             text=query.text,
-            vector=vector,
-            roles=query.roles or (Role.USER, Role.ASSISTANT),
+            vector=None if vector is None else vector.vector,
+            vector_model="" if vector is None else vector.model,
+            roles=query.roles,
             since=query.since,
             until=query.until,
             thread=query.conversation_id,
-            by_words=query.by_words,
+            before_seq=None if query.before_run_id is None else turns.first_of_run(tx, actor, query.before_run_id),
+            by_words=query.by_words or vector is None,
         )
-        return await self._store.read(self._find, actor, agent_id, wanted, query)
+        return search.candidates(tx, self._shelves, scope, wanted, max(CANDIDATES, query.offset + query.limit))
 
-    def _find(self, tx: Transaction, actor: Actor, agent_id: str, wanted: Wanted, query: RecallQuery) -> RecallPage:
-        scope = scopes.find(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
-        if scope is None:
-            return RecallPage(hits=(), total=0)
-        count = max(CANDIDATES, query.offset + query.limit)
-        found = search.candidates(tx, self._shelves, scope, wanted, count)
-        ranked = fuse([Scored(key=item.seq, words=item.words, likeness=item.likeness) for item in found.candidates])
-        page = ranked[query.offset : query.offset + query.limit]
-        stored = turns.by_seqs(tx, actor, [item.key for item in page])
-        hits = tuple(_hit(stored[item.key], item) for item in page if item.key in stored)
-        return RecallPage(hits=hits, total=found.total)
-
-    async def catch_up(self, actor: Actor, agent_id: str, embedder: Embedder | None = None) -> None:
-        """Index what was said since the last time; with an embedder also its meaning."""
-        for _ in range(ROUNDS_MAX):
-            state = await self._store.read(turns.recall_state, actor, agent_id)
-            if state.is_empty:
-                break
-            await self._store.write(turns.catch_up, actor, agent_id)
-        if embedder is not None:
-            key = ScopeKey(ScopeKind.AGENT, agent_id)
-            await embedding.catch_up(self._store, actor, key, embedder, _texts, batches_max=ROUNDS_MAX)
+    async def _index_words(self, actor: Actor, agent_id: str) -> None:
+        """Index what was said since the last time."""
+        state = await self._store.read(turns.recall_state, actor, agent_id)
+        while not state.is_empty:
+            state = await self._store.write(turns.catch_up, actor, agent_id)
 
     async def index(self, actor: Actor, agent_id: str) -> None:
-        """Catch up in the background, by the agent's own embedding model."""
+        """Catch up in the background, with words and meaning."""
         try:
             agent = await self._store.read(agents.get, actor, agent_id)
+            await self._index_words(actor, agent_id)
+            await self._embedding.catch_up(actor, ScopeKey(ScopeKind.AGENT, agent_id), agent.embedding)
         except NotFound:
             return
-        await self.catch_up(actor, agent_id, await self._embedder(agent.embedding))
-
-    async def _embedder(self, handle: str | None) -> Embedder | None:
-        if handle is None:
-            return None
-        try:
-            return await self._models.embedder(handle)
         except LociError:
-            return None  # words alone work fully
+            return  # a model that fails now is asked again before the next search
 
 
 def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:
-    stored = turns.by_seqs(tx, actor, list(seqs))
-    return {
-        seq: turns.turn_text(message, turns.timezone_of(tx, actor, message.agent_id)) for seq, message in stored.items()
-    }
+    stored = turns.by_seqs(tx, actor, seqs)
+    zones = {agent_id: turns.timezone_of(tx, actor, agent_id) for agent_id in {m.agent_id for m in stored.values()}}
+    return {seq: turns.turn_text(message, zones[message.agent_id]) for seq, message in stored.items()}
 
 
 def _hit(message: Message, ranked: Ranked) -> RecallHit:
@@ -138,6 +152,6 @@ def _hit(message: Message, ranked: Ranked) -> RecallHit:
         message=message,
         text=turns.spoken_text(message),
         score=ranked.score,
-        words=ranked.words,
-        likeness=ranked.likeness,
+        words_rank=ranked.words_rank,
+        likeness_rank=ranked.likeness_rank,
     )

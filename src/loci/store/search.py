@@ -44,11 +44,13 @@ class Wanted:
 
     text: str
     vector: NDArray[np.float32] | None = None
-    """Of unit length, by the model that the scope has."""
+    """Of unit length, by `vector_model`; passed over if the texts have vectors of another model."""
+    vector_model: str = ""
     roles: tuple[Role, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     thread: str | None = None
+    before_seq: int | None = None
     tags: tuple[str, ...] = ()
     match_all_tags: bool = False
     by_words: bool = True
@@ -73,7 +75,8 @@ class Found:
 
 def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, count: int) -> Found:
     """The `count` best texts by words and the `count` best by vector, together. Filters apply before."""
-    dimensions = None if wanted.vector is None or scope.model is None else len(wanted.vector)
+    query = wanted.vector if _is_comparable(tx, scope, wanted) else None
+    dimensions = None if query is None else len(query)
     shelf = shelves.current(tx, scope, dimensions)
     allowed = _allowed(tx, scope, shelf, wanted)
     if shelf.size == 0:
@@ -88,8 +91,8 @@ def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, 
     best = matching[_largest(by_words[matching], count)]
     likeness: dict[int, float] = {}
     chosen = best
-    if wanted.vector is not None and dimensions is not None:
-        at, cosines = _likeness(tx, scope, shelf, _Dense(wanted.vector, allowed, best, count))
+    if query is not None:
+        at, cosines = _likeness(tx, scope, shelf, _Dense(query, allowed, best, count))
         likeness = dict(zip(at.tolist(), cosines.tolist(), strict=True))
         chosen = np.union1d(best, at[_largest(cosines, count)])
     elif not terms:
@@ -99,6 +102,12 @@ def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, 
         Candidate(seq=int(shelf.seqs[at]), words=float(by_words[at]), likeness=likeness.get(int(at))) for at in chosen
     ]
     return Found(candidates=found, total=max(total, len(found)))
+
+
+def _is_comparable(tx: Transaction, scope: Scope, wanted: Wanted) -> bool:
+    if wanted.vector is None or scope.model is None:
+        return False
+    return vectors.model_number(tx, wanted.vector_model) == scope.model
 
 
 def _newest(allowed: NDArray[np.bool_] | None, size: int, count: int) -> Indexes:
@@ -117,6 +126,8 @@ def _allowed(tx: Transaction, scope: Scope, shelf: Shelf, wanted: Wanted) -> NDA
         parts.append(shelf.at_us >= microseconds(wanted.since))
     if wanted.until is not None:
         parts.append(shelf.at_us <= microseconds(wanted.until))
+    if wanted.before_seq is not None:
+        parts.append(shelf.seqs < wanted.before_seq)
     if wanted.tags:
         parts.append(_tagged(tx, scope, shelf, wanted))
     return np.logical_and.reduce(parts) if parts else None

@@ -13,7 +13,7 @@ import orjson
 
 from loci.store import messages, scopes
 from loci.store.base import Params, Transaction
-from loci.store.rows import dump, integer, load_object, text
+from loci.store.rows import dump, integer, load_object, maybe_integer, text
 from loci.store.scopes import Entry, ScopeKey, ScopeKind
 from loci.store.terms import words_of
 from loci.types.actor import Actor
@@ -27,7 +27,8 @@ BY_SEQS = f"""
 select {messages.COLUMNS} from messages
 where organization_id = :organization_id and seq in (select value from json_each(:seqs))"""
 SEQS_OF_THREAD = """
-select seq from messages where conversation_id = :conversation_id and organization_id = :organization_id"""
+select seq, agent_id from messages where conversation_id = :conversation_id and organization_id = :organization_id"""
+FIRST_OF_RUN = "select min(seq) as seq from messages where run_id = :run_id and organization_id = :organization_id"
 TIMEZONE = "select timezone from agents where id = :agent_id and organization_id = :organization_id"
 
 BATCH_MESSAGES = 500
@@ -93,16 +94,23 @@ def forget(tx: Transaction, actor: Actor, agent_id: str, seqs: Sequence[int]) ->
         scopes.remove(tx, scope, [seq for seq in seqs if seq <= scope.through_seq])
 
 
-def forget_conversation(tx: Transaction, actor: Actor, agent_id: str, conversation_id: str) -> None:
+def forget_conversation(tx: Transaction, actor: Actor, conversation_id: str) -> None:
     """Take all messages of a conversation out of the index. To be called before it is deleted."""
     rows = tx.all(SEQS_OF_THREAD, {"conversation_id": conversation_id, "organization_id": actor.organization_id})
-    forget(tx, actor, agent_id, [integer(row, "seq") for row in rows])
+    if rows:
+        forget(tx, actor, text(rows[0], "agent_id"), [integer(row, "seq") for row in rows])
 
 
 def by_seqs(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, Message]:
     """Messages by their seq; those that do not exist are left out."""
     rows = tx.all(BY_SEQS, {"seqs": dump(list(seqs)), "organization_id": actor.organization_id})
     return {integer(row, "seq"): messages.from_row(row) for row in rows}
+
+
+def first_of_run(tx: Transaction, actor: Actor, run_id: str) -> int | None:
+    """The seq of the first message of a run."""
+    row = tx.one(FIRST_OF_RUN, {"run_id": run_id, "organization_id": actor.organization_id})
+    return None if row is None else maybe_integer(row, "seq")
 
 
 def timezone_of(tx: Transaction, actor: Actor, agent_id: str) -> tzinfo:

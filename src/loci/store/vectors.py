@@ -78,20 +78,20 @@ def pending(tx: Transaction, scope: Scope, model: int | None, limit: int) -> lis
     return [integer(row, "seq") for row in rows]
 
 
-def fill(tx: Transaction, scope: Scope, model: int, seqs: Sequence[int], vectors: Sequence[Sequence[float]]) -> None:
-    """Store the vectors of the next texts, in order; those of texts that are gone by now are dropped."""
-    if not seqs:
+def fill(tx: Transaction, scope: Scope, model: int, found: Sequence[tuple[int, Sequence[float]]]) -> None:
+    """Store the vectors of the next texts, by seq, in order; those of texts that are gone by now are dropped."""
+    if not found:
         return
-    params = {"scope": scope.number, "seqs": dump(list(seqs))}
+    params = {"scope": scope.number, "seqs": dump([seq for seq, _ in found])}
     there = {integer(row, "seq") for row in tx.all(STILL_THERE, params)}
     rows: list[Params] = []
-    for seq, vector in zip(seqs, vectors, strict=True):
+    for seq, vector in found:
         if seq in there:
             scale, packed = quantise(vector)
             rows.append({"scope": scope.number, "model": model, "seq": seq, "scale": scale, "vector": packed})
     if rows:
         tx.many(INSERT, rows)
-    tx.run(ADVANCE, {"scope": scope.number, "model": model, "seq": seqs[-1]})
+    tx.run(ADVANCE, {"scope": scope.number, "model": model, "seq": found[-1][0]})
 
 
 def quantise(vector: Sequence[float]) -> tuple[float, bytes]:
