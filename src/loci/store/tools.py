@@ -227,8 +227,12 @@ def insert(tx: Transaction, actor: Actor, author: Author, tool: Tool, now: datet
 
 
 def update(tx: Transaction, actor: Actor, author: Author, tool: Tool, now: datetime) -> Tool:
-    """Store what a tool has become; agents that have it are shown the new one from their next step."""
-    tx.run(UPDATE, _params(actor, tool, now))
+    """Store what a tool has become; agents that have it are shown the new one from their next step.
+
+    Raises NotFound, and Conflict when the name is taken.
+    """
+    if not tx.run(UPDATE, _params(actor, tool, now)):
+        raise NotFound(f"Tool {tool.id} not found.")
     tx.run(BUMP_HOLDERS, {"tool_id": tool.id, "organization_id": actor.organization_id})
     _note(tx, actor, author, tool, "update", now)
     return replace(tool, updated_at=now)
