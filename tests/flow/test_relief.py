@@ -177,7 +177,7 @@ async def _play(folder: Path, actions: list[str]) -> None:
                 try:
                     await room.runs.compact(ACTOR, room.agent_id, None, CompactionSettings(mode="all"))
                 except Conflict:
-                    room.model._steps = room.model._steps[:-1] if room.model._steps else None  # noqa: SLF001
+                    room.model._steps = room.model._steps[:-1] if room.model._steps else None
             await room.send(f"turn {number}", ["yes"])
             after = room.model.requests[-1]
             if action in ("talk", "note"):

@@ -114,6 +114,8 @@ class SQLiteStore:
         self._local = threading.local()
         self._connections: list[_Connection] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.commits = 0
+        """How many commits there were; with many writers fewer than transactions."""
 
     async def open(self) -> None:
         """Create or migrate the file and start the threads."""
@@ -221,6 +223,7 @@ class SQLiteStore:
                 for verb, future in batch:
                     outcomes.append(self._run_one(verb, future))
                 self._main.execute("commit")
+                self.commits += 1
         except BaseException as error:  # noqa: BLE001  a failed commit is every caller's failure; the thread lives on
             if self._main.in_transaction:
                 self._main.execute("rollback")

@@ -1,0 +1,70 @@
+"""The schema: a fresh database equals a migrated one, and a newer one is left alone."""
+
+from pathlib import Path
+
+import pytest
+
+from loci.errors import StoreFailure
+from loci.store.base import Transaction
+from loci.store.schema import migration_texts, schema_texts
+from loci.store.sqlite import SQLiteStore
+from loci.testing.stores import open_store
+
+
+def shape(tx: Transaction) -> list[tuple[str, str, str]]:
+    rows = tx.all("select type, name, coalesce(sql, '') as sql from sqlite_schema where name not like 'sqlite_%'")
+    return sorted((str(row["type"]), str(row["name"]), " ".join(str(row["sql"]).split())) for row in rows)
+
+
+async def test_a_fresh_database_equals_a_migrated_one(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "fresh") as fresh:
+        expected = await fresh.read(shape)
+    migrated = SQLiteStore(tmp_path / "migrated" / "loci.db")
+    await migrated.open()
+    try:
+        got = await migrated.read(shape)
+    finally:
+        await migrated.close()
+
+    assert got == expected
+    assert {version for version, _ in migration_texts("sqlite")} <= set(range(2, 10_000))
+    assert len(schema_texts("sqlite")) > 20
+
+
+async def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        first = await store.read(shape)
+    async with open_store(tmp_path) as store:
+        assert await store.read(shape) == first
+
+
+async def test_a_database_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await store.write(lambda tx: tx.run("update meta set value = '999' where key = 'schema_version'"))
+
+    with pytest.raises(StoreFailure, match="schema version 999"):
+        async with open_store(tmp_path):
+            pass
+
+
+async def test_every_table_carries_its_organisation(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        tables = await store.read(
+            lambda tx: [
+                str(row["name"])
+                for row in tx.all("select name from sqlite_schema where type = 'table' and sql not like '%fts5%'")
+            ]
+        )
+        bare = [
+            name
+            for name in tables
+            if not name.startswith(("sqlite_", "message_words", "passage_words"))
+            and "organization_id" not in await store.read(columns, name)
+        ]
+
+    # Rows that hang on a scope by its number, and the names of embedding models, which belong to nobody.
+    assert sorted(bare) == ["search_models", "search_rows", "search_vectors"]
+
+
+def columns(tx: Transaction, table: str) -> list[str]:
+    return [str(row["name"]) for row in tx.all(f"select name from pragma_table_info('{table}')")]
