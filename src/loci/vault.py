@@ -6,6 +6,7 @@ sealed text opens only where it belongs. Made on first use, readable by the owne
 
 import base64
 import binascii
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -50,17 +51,33 @@ class Vault:
         return self._cipher
 
     def _read_or_make(self) -> bytes:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return self._file.read_bytes()[:KEY_BYTES]
-        key = secrets.token_bytes(KEY_BYTES)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
+            if not self._file.exists():
+                self._make()
+            key = self._file.read_bytes()
+        except OSError as error:
+            raise StoreFailure(f"The key {self._file} cannot be used: {error.strerror}.") from error
+        if len(key) != KEY_BYTES:
+            raise StoreFailure(
+                f"The key {self._file} is damaged: it has {len(key)} bytes, not {KEY_BYTES}.",
+                hint="Bring it back from a backup. Delete it only if no secret that it sealed is needed any more.",
+            )
         return key
+
+    def _make(self) -> None:
+        """Put a new key in its place whole, or not at all; one that another process put there first stays."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._file.with_name(f"{self._file.name}.{secrets.token_hex(8)}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, self._file)
+        finally:
+            draft.unlink()
 
 
 def _bound(actor: Actor, name: str) -> bytes:
