@@ -1,10 +1,12 @@
 """Agents through the public client: made, shown as asked, changed as a whole or in parts, forgotten."""
 
+import asyncio
 import json
 
 import letta_client
 import pytest
 
+from loci.model.script import Wait
 from tests.api.clients import MISSING, client_of
 
 OLD = {"x-stainless-package-version": "0.9.0"}
@@ -197,6 +199,53 @@ async def test_the_messages_of_another_agent_cannot_be_put_into_a_window(tmp_pat
         with pytest.raises(letta_client.NotFoundError):
             await client.sdk.agents.update(made.id, message_ids=other.message_ids)
         assert (await client.sdk.agents.retrieve(made.id)).message_ids == made.message_ids
+
+
+async def test_a_window_in_use_is_not_taken_away(tmp_path):
+    async with client_of(tmp_path) as client:
+        made = await client.sdk.agents.create()
+        client.live.model.add([Wait(30), "Late."])
+        run = await client.sdk.agents.messages.create_async(made.id, input="Hi")
+        for change in ({"message_ids": made.message_ids}, {"name": "Never", "message_ids": made.message_ids}):
+            with pytest.raises(letta_client.ConflictError):
+                await client.sdk.agents.update(made.id, **change)
+        with pytest.raises(letta_client.ConflictError):
+            await client.sdk.agents.messages.reset(made.id)
+        renamed = await client.sdk.agents.update(made.id, description="While it works.")
+        assert (renamed.name, renamed.description) == (made.name, "While it works.")
+        await client.sdk.agents.messages.cancel(made.id, run_ids=[run.id])
+
+
+async def test_an_agent_can_be_deleted_while_it_works(tmp_path):
+    async with client_of(tmp_path) as client:
+        made = await client.sdk.agents.create()
+        client.live.model.add([Wait(30), "Late."])
+        await client.sdk.agents.messages.create_async(made.id, input="Hi")
+        await client.sdk.agents.delete(made.id)
+        assert await client.get("/v1/agents/count") == 0
+
+
+async def test_changes_at_the_same_time_lose_none(tmp_path):
+    async with client_of(tmp_path) as client:
+        made = await client.sdk.agents.create()
+        await asyncio.gather(
+            client.sdk.agents.update(made.id, name="Bea"),
+            client.sdk.agents.update(made.id, description="New."),
+            client.sdk.agents.update(made.id, tags=["t"]),
+            client.sdk.agents.update(made.id, metadata={"k": 1}),
+        )
+        agent = await client.sdk.agents.retrieve(made.id, include=["agent.tags"])
+        assert (agent.name, agent.description, agent.tags, agent.metadata) == ("Bea", "New.", ["t"], {"k": 1})
+
+
+async def test_tags_in_use_are_listed_by_name(tmp_path):
+    async with client_of(tmp_path) as client:
+        await client.sdk.agents.create(tags=["b", "a"])
+        await client.sdk.agents.create(tags=["c", "a"])
+        assert await client.sdk.tags.list() == ["a", "b", "c"]
+        assert await client.sdk.tags.list(limit=1, after="a") == ["b"]
+        assert await client.sdk.tags.list(order="desc", before="a") == ["c", "b"]
+        assert await client.sdk.tags.list(query_text="C") == ["c"]
 
 
 async def test_the_prompt_is_compiled_when_asked(tmp_path):

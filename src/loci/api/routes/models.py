@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
+from loci.api.parameters import Limit, Order
 from loci.api.services import Actor, Services
 from loci.api.wire_values import wire_embedding, wire_model
 from loci.store import agents
@@ -24,16 +25,12 @@ async def list_models(
     provider_type: str | None = None,
 ) -> Response:
     """Language models that are really there, asked of their servers."""
-    found = (
-        await services.models.list_models()
-        if provider_category in (None, []) or "base" in (provider_category or ())
-        else []
-    )
+    found = await services.models.list_models() if not provider_category or "base" in provider_category else ()
     return json_answer(
         [
             wire_model(info)
             for info in found
-            if provider_name in (None, info.provider) and provider_type in (None, info.provider_type)
+            if provider_name in {None, info.provider} and provider_type in {None, info.provider_type}
         ]
     )
 
@@ -62,7 +59,21 @@ async def check_ready(services: Services) -> Response:
 
 
 @router.get("/tags")
-async def list_tags(services: Services, actor: Actor, query_text: str | None = None, limit: int = 50) -> Response:
-    """Tags of agents that are in use."""
-    found = await services.store.read(agents.all_tags, actor)
-    return json_answer([tag for tag in found if not query_text or query_text.lower() in tag.lower()][: max(0, limit)])
+async def list_tags(  # noqa: PLR0917  one argument for each query parameter
+    services: Services,
+    actor: Actor,
+    name: str | None = None,
+    query_text: str | None = None,
+    before: str | None = None,
+    after: str | None = None,
+    limit: Limit = 50,
+    order: Order = "asc",
+) -> Response:
+    """Tags of agents that are in use, in alphabetical order; a tag is its own cursor."""
+    part = (query_text or name or "").lower()
+    found = [tag for tag in await services.store.read(agents.all_tags, actor) if part in tag.lower()]
+    if order == "desc":
+        found.reverse()
+    behind = [tag for tag in found if after is None or ((tag < after) if order == "desc" else (tag > after))]
+    kept = [tag for tag in behind if before is None or ((tag > before) if order == "desc" else (tag < before))]
+    return json_answer(list(kept[:limit]))
