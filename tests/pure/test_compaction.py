@@ -1,6 +1,7 @@
 """Compaction: what must hold of every plan, whatever the history and the window."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import orjson
 import pytest
@@ -263,6 +264,14 @@ def test_a_transcript_names_speakers_and_dates_and_leaves_out_the_middle_when_lo
     short = compaction.transcript(talk(50), 400)
     assert "characters left out" in short
     assert len(short) <= 450
+
+
+def test_a_transcript_tells_the_day_that_it_was_for_the_person() -> None:
+    late = replace(message(0, Role.USER, Text("Tomorrow I fly.")), created_at=datetime(2026, 3, 1, 22, tzinfo=UTC))
+
+    assert compaction.transcript([late], 1_000) == "[2026-03-01 22:00] user: Tomorrow I fly."
+    sydney = timezone(timedelta(hours=11))
+    assert compaction.transcript([late], 1_000, sydney) == "[2026-03-02 09:00] user: Tomorrow I fly."
 
 
 def test_the_summary_stands_in_the_window_as_a_note_of_the_system() -> None:

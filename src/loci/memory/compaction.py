@@ -6,6 +6,7 @@ summary that takes the place of what leaves is derived data and can be rebuilt. 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from math import ceil
 from typing import Literal
 
@@ -193,9 +194,12 @@ def summary_text(summary: str, time: str) -> str:
     return orjson.dumps({"type": "system_alert", "message": words, "time": time}).decode()
 
 
-def transcript(messages: Sequence[Message], clip_chars: int) -> str:
-    """The messages as a text to be summarised. What is too much is left out of the middle, with a note."""
-    text = "\n".join(line for message in messages if (line := _line(message)))
+def transcript(messages: Sequence[Message], clip_chars: int, zone: tzinfo = UTC) -> str:
+    """The messages as a text to be summarised. What is too much is left out of the middle, with a note.
+
+    `zone` is the one that the person lives in: from the dates the summariser works out what "tomorrow" meant.
+    """
+    text = "\n".join(line for message in messages if (line := _line(message, zone)))
     if len(text) <= clip_chars:
         return text
     half = max(1, (clip_chars - _NOTE_CHARS) // 2)
@@ -205,12 +209,12 @@ def transcript(messages: Sequence[Message], clip_chars: int) -> str:
 _SPEAKERS = {Role.USER: "user", Role.ASSISTANT: "agent", Role.TOOL: "tool", Role.SYSTEM: "system"}
 
 
-def _line(message: Message) -> str:
+def _line(message: Message, zone: tzinfo) -> str:
     body = " ".join(words for part in message.parts if (words := _words(part)))
     if not body:
         return ""
     speaker = "earlier summary" if message.kind is Kind.SUMMARY else _SPEAKERS.get(message.role, "user")
-    return f"[{message.created_at:%Y-%m-%d %H:%M}] {speaker}: {body}"
+    return f"[{message.created_at.astimezone(zone):%Y-%m-%d %H:%M}] {speaker}: {body}"
 
 
 def _words(part: Part) -> str:

@@ -32,12 +32,12 @@ def repair(messages: Sequence[Message], *, open_end: bool = False) -> tuple[list
     work = _Work(results=_results(unique))
     if len(unique) < len(messages):
         work.notes.append("a message stood in the history twice")
+    newest = max((number for number, message in enumerate(unique) if message.role in _ANSWERS), default=-1)
     for number, message in enumerate(unique):
         if message.role is Role.TOOL:
             continue
         if message.role is Role.ASSISTANT and message.tool_calls:
-            rest = unique[number + 1 :]
-            _with_results(work, message, ends=open_end and not any(later.role in _ANSWERS for later in rest))
+            _with_results(work, message, ends=open_end and number == newest)
         else:
             work.kept.append(message)
     orphans = [call_id for call_id in work.results if call_id not in work.answered]
