@@ -46,7 +46,9 @@ def test_the_key_is_for_its_owner_alone(tmp_path):
     assert len(key.read_bytes()) == 32
 
 
-def test_a_key_that_was_cut_short_is_said_to_be_broken(tmp_path):
-    (tmp_path / "secret.key").write_bytes(b"short")
-    with pytest.raises(StoreFailure):
+@pytest.mark.parametrize("left", [b"", b"short"])
+def test_a_key_that_was_cut_short_is_said_to_be_broken_and_never_replaced(tmp_path, left):
+    (tmp_path / "secret.key").write_bytes(left)
+    with pytest.raises(StoreFailure, match="damaged"):
         Vault(tmp_path).seal(ACTOR, "KEY", "hush")
+    assert (tmp_path / "secret.key").read_bytes() == left
