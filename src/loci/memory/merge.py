@@ -9,14 +9,11 @@ def merge(base: str, ours: str, theirs: str) -> str | None:
 
     A change that both made counts once. Lines added at the same place stand one after the other, theirs first.
     """
-    if ours in (base, theirs):
-        return theirs
-    if theirs == base:
-        return ours
-    lines = base.split("\n")
-    edits = _edits(lines, theirs.split("\n")) + [
-        edit for edit in _edits(lines, ours.split("\n")) if edit not in _edits(lines, theirs.split("\n"))
-    ]
+    if base in (ours, theirs) or ours == theirs:
+        return theirs if ours == base else ours
+    lines = _lines(base)
+    edits = _edits(lines, _lines(theirs))
+    edits += [edit for edit in _edits(lines, _lines(ours)) if edit not in edits]
     edits.sort(key=lambda edit: (edit[0], edit[1]))
     merged: list[str] = []
     at = 0
@@ -27,6 +24,11 @@ def merge(base: str, ours: str, theirs: str) -> str | None:
         merged += new
         at = end
     return "\n".join(merged + lines[at:])
+
+
+def _lines(text: str) -> list[str]:
+    """The lines; none in an empty text, so that two can begin it."""
+    return text.split("\n") if text else []
 
 
 def _edits(base: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, list[str]]]:

@@ -4,7 +4,7 @@ Each change of a block is journaled here, makes its version one larger, and bump
 holds it, so that their prompts are compiled anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,7 +28,7 @@ from loci.store.rows import (
 )
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
-from loci.types.memory import Author, Block, JournalEntry, Subject
+from loci.types.memory import BLOCK_LIMIT_CHARS, Author, Block, JournalEntry, Subject
 from loci.types.paging import Page
 
 COLUMNS = """b.id, b.label, b.value, b.description, b.limit_chars, b.read_only, b.hidden, b.tags, b.metadata,
@@ -143,6 +143,27 @@ def snapshot(block: Block) -> JsonObject:
     }
 
 
+def from_snapshot(block_id: str, state: JsonObject) -> Block:
+    """The block that the journal kept."""
+    metadata, tags, version = state.get("metadata"), state.get("tags"), state.get("version")
+    limit_chars, description, hidden = state.get("limit_chars"), state.get("description"), state.get("hidden")
+    template_name = state.get("template_name")
+    return Block(
+        id=block_id,
+        label=str(state.get("label") or ""),
+        value=str(state.get("value") or ""),
+        description=description if isinstance(description, str) else None,
+        limit_chars=limit_chars if isinstance(limit_chars, int) else BLOCK_LIMIT_CHARS,
+        read_only=state.get("read_only") is True,
+        hidden=hidden if isinstance(hidden, bool) else None,
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
+        metadata=metadata if isinstance(metadata, Mapping) else {},
+        template_name=template_name if isinstance(template_name, str) else None,
+        is_template=state.get("is_template") is True,
+        version=version if isinstance(version, int) else 1,
+    )
+
+
 def get(tx: Transaction, actor: Actor, block_id: str) -> Block:
     """One block. Raises NotFound."""
     row = tx.one(BY_ID, {"id": block_id, "organization_id": actor.organization_id})
@@ -217,13 +238,13 @@ def _where(actor: Actor, chosen: BlockFilter) -> tuple[str, dict[str, SqlValue]]
         ("b.project_id = :project_id", "project_id", chosen.project_id),
         ("b.read_only = :read_only", "read_only", bit(chosen.read_only)),
         ("b.is_template = :is_template", "is_template", 1 if chosen.templates_only else None),
-        ("lower(b.label) like :label_search escape '!'", "label_search", _pattern(chosen.label_search)),
+        ("lower(b.label) like lower(:label_search) escape '!'", "label_search", _pattern(chosen.label_search)),
         (
-            "lower(b.description) like :description_search escape '!'",
+            "lower(b.description) like lower(:description_search) escape '!'",
             "description_search",
             _pattern(chosen.description_search),
         ),
-        ("lower(b.value) like :value_search escape '!'", "value_search", _pattern(chosen.value_search)),
+        ("lower(b.value) like lower(:value_search) escape '!'", "value_search", _pattern(chosen.value_search)),
         (f"{HOLDERS} > :holders_gt", "holders_gt", chosen.connected_to_agents_count_gt),
         (f"{HOLDERS} < :holders_lt", "holders_lt", chosen.connected_to_agents_count_lt),
         ("b.id in (select block_id from agent_blocks where agent_id = :agent_id)", "agent_id", chosen.agent_id),
@@ -301,7 +322,9 @@ def _rename(tx: Transaction, actor: Actor, block: Block) -> None:
     tx.run(RENAME, params)
 
 
-def delete(tx: Transaction, actor: Actor, author: Author, block_id: str, now: datetime) -> list[str]:
+def delete(
+    tx: Transaction, actor: Actor, author: Author, block_id: str, now: datetime, *, change_set_id: str | None = None
+) -> list[str]:
     """Delete a block and detach it everywhere. Returns the ids of the agents that held it. Raises NotFound."""
     current = get(tx, actor, block_id)
     holders = agents_of_block(tx, actor, block_id)
@@ -309,18 +332,20 @@ def delete(tx: Transaction, actor: Actor, author: Author, block_id: str, now: da
     tx.run(BUMP_HOLDERS, params)
     tx.run(DETACH_ALL, params)
     tx.run(DELETE, {**params, "now": time_text(now)})
-    _note(tx, actor, _Note(author, "delete", current, None, None, tuple(holders)), now)
+    _note(tx, actor, _Note(author, "delete", current, None, change_set_id, tuple(holders)), now)
     return holders
 
 
-def restore(tx: Transaction, actor: Actor, author: Author, block: Block, now: datetime) -> Block:
+def restore(
+    tx: Transaction, actor: Actor, author: Author, block: Block, now: datetime, *, change_set_id: str | None = None
+) -> Block:
     """Bring back a deleted block with these contents; it is attached to nobody. Raises NotFound."""
     row = tx.one(DELETED, {"id": block.id, "organization_id": actor.organization_id})
     if row is None:
         raise NotFound(f"There is no deleted block {block.id}.")
     stored = replace(block, version=integer(row, "version") + 1, updated_at=now, updated_by=actor.user_id)
     tx.run(UPDATE, _params(actor, stored))
-    _note(tx, actor, _Note(author, "restore", None, stored, None), now)
+    _note(tx, actor, _Note(author, "restore", None, stored, change_set_id), now)
     return stored
 
 

@@ -30,6 +30,10 @@ where subject = :subject and subject_id = :subject_id and organization_id = :org
 OF_CHANGE_SET = f"""
 select {COLUMNS} from journal
 where change_set_id = :change_set_id and organization_id = :organization_id order by seq"""
+OF_ATTACHMENTS = f"""
+select {COLUMNS} from journal
+where agent_id = :agent_id and subject = 'attachment' and at <= :until and organization_id = :organization_id
+order by seq"""
 BY_SEQ_ONE = f"select {COLUMNS} from journal where seq = :seq and organization_id = :organization_id"
 # What an agent did, and what others did to the blocks that it holds now.
 OF_AGENT = f"""
@@ -116,6 +120,12 @@ def of_change_set(tx: Transaction, actor: Actor, change_set_id: str) -> list[Jou
     if not rows:
         raise NotFound(f"Change {change_set_id} not found.")
     return [from_row(row) for row in rows]
+
+
+def of_attachments(tx: Transaction, actor: Actor, agent_id: str, until: datetime) -> list[JournalEntry]:
+    """What was attached to an agent and taken off until a time, oldest first."""
+    params = {"agent_id": agent_id, "until": time_text(until), "organization_id": actor.organization_id}
+    return [from_row(row) for row in tx.all(OF_ATTACHMENTS, params)]
 
 
 def get(tx: Transaction, actor: Actor, seq: int) -> JournalEntry:

@@ -72,6 +72,9 @@ def page_clause(
 
 
 def like_pattern(part: str) -> str:
-    """The pattern for `lower(column) like :pattern escape '!'` that finds a part of a text in any case of letters."""
-    escaped = part.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    """The pattern for `lower(column) like lower(:pattern) escape '!'`: a part of a text in any case of letters.
+
+    Both sides are lowered by the database, for databases differ in which letters they know.
+    """
+    escaped = part.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return f"%{escaped}%"

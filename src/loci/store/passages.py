@@ -1,6 +1,6 @@
 """Passages of archival memory. Each is indexed by its words in the transaction that stores it; vectors come later."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -184,7 +184,7 @@ def _where(tx: Transaction, actor: Actor, chosen: PassageFilter) -> tuple[str, d
         parts.append(f"p.archive_id = {listed}" if len(names) == 1 else f"p.archive_id in ({listed})")
         params |= names
     if chosen.search:
-        parts.append("lower(p.text) like :search escape '!'")
+        parts.append("lower(p.text) like lower(:search) escape '!'")
         params["search"] = like_pattern(chosen.search)
     return " and ".join(parts), params
 
@@ -205,6 +205,20 @@ def snapshot(passage: Passage) -> JsonObject:
         "trust": passage.trust.value,
         "created_at": maybe_time_text(passage.created_at),
     }
+
+
+def from_snapshot(passage_id: str, state: JsonObject) -> Passage:
+    """The passage that the journal kept."""
+    tags, metadata, created_at = state.get("tags"), state.get("metadata"), state.get("created_at")
+    return Passage(
+        id=passage_id,
+        archive_id=str(state.get("archive_id") or ""),
+        text=str(state.get("text") or ""),
+        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
+        metadata=metadata if isinstance(metadata, Mapping) else {},
+        trust=Trust(str(state.get("trust") or Trust.AGENT.value)),
+        created_at=datetime.fromisoformat(created_at) if isinstance(created_at, str) else None,
+    )
 
 
 def _note(author: Author, passage: Passage, change_set_id: str | None, *, gone: bool) -> JournalEntry:
