@@ -20,10 +20,12 @@ from loci.types.messages import ToolCall
 
 @dataclass(slots=True)
 class Talk:
-    """`sdk` is letta_client; `http` shows what is really sent."""
+    """`sdk` is an AsyncLetta, untyped because a test knows which type of its unions has come; `http` shows what is
+    really sent.
+    """
 
     live: Live
-    sdk: AsyncLetta
+    sdk: Any
     http: httpx2.AsyncClient
     agent_id: str = ""
 

@@ -46,6 +46,7 @@ def test_a_call_that_was_begun_gets_only_the_rest_of_its_arguments():
     stored = message(1, Role.ASSISTANT, Reasoning("Hm."), Text("So."), ToolCall("call-1", "f", '{"a": 1}'))
     whole = tell([MessageStored(message=stored)], tokens=False)
     begun = {**whole[2], "tool_calls": {"tool_call_id": "call-1", "name": "f", "arguments": '{"a"'}}
+    rest: Any
     (rest,) = owed([*whole[:2], begun], whole)
     assert rest["tool_call"] == {"name": None, "arguments": ": 1}", "tool_call_id": "call-1"}
     assert json.loads('{"a"' + rest["tool_call"]["arguments"]) == {"a": 1}

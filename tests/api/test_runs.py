@@ -82,7 +82,7 @@ async def test_runs_are_listed_filtered_and_paged(tmp_path):
         failed = (await talk.sdk.runs.list(statuses=["failed"])).items
         assert [(run.id, run.stop_reason) for run in failed] == [(newest_first[0], "llm_api_error")]
         assert failed[0].metadata is not None
-        assert failed[0].metadata["error"]["error_type"] == "llm_error"  # pyright: ignore[reportIndexIssue]
+        assert failed[0].metadata["error"]["error_type"] == "llm_error"
         assert (await talk.sdk.runs.list(agent_id="agent-00000000-0000-4000-8000-00000000dead")).items == []
         assert (await talk.sdk.runs.list(active=True)).items == []
         assert len((await talk.sdk.runs.list(stop_reason="end_turn")).items) == 3

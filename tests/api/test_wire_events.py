@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from letta_client._models import validate_type
-from letta_client.types.agents.letta_streaming_response import LettaStreamingResponse
+from letta_client.types.agents import letta_streaming_response
 
 from loci.api.wire_events import RunTeller, Telling, wire_answer, wire_ping
 from loci.api.wire_messages import View
@@ -17,6 +17,7 @@ from loci.types.runs import StopReason
 from loci.types.usage import Usage
 from tests.api.said import AT, RUN, STEP, called, delta, ended, message, message_id, returned, said
 
+STREAMED: Any = letta_streaming_response.LettaStreamingResponse
 BASE = {"date", "name", "is_err", "seq_id", "step_id", "run_id", "sender_id"}
 
 
@@ -25,7 +26,7 @@ def tell(events: list[Event], **telling: Any) -> list[dict[str, Any]]:
     items = [item for event in events for item in teller.tell(event)]
     for item in items:
         if item["message_type"] not in {"event_message", "summary_message"}:
-            validate_type(type_=LettaStreamingResponse, value=item)
+            validate_type(type_=STREAMED, value=item)
     return items
 
 
@@ -439,7 +440,7 @@ def test_the_answer_of_a_request_that_waits():
 
 def test_a_ping_tells_the_run():
     ping = wire_ping(RUN, AT)
-    assert validate_type(type_=LettaStreamingResponse, value=ping).run_id == RUN
+    assert validate_type(type_=STREAMED, value=ping).run_id == RUN
 
 
 WORDS = st.text(min_size=1, max_size=12)

@@ -4,7 +4,7 @@ from typing import Any
 
 from inline_snapshot import snapshot
 from letta_client._models import construct_type, validate_type
-from letta_client.types.agents.message import Message as SdkMessage
+from letta_client.types.agents import message as sdk_message
 
 from loci.api.wire_messages import View, wire_list, wire_messages
 from loci.types.messages import (
@@ -19,15 +19,16 @@ from loci.types.messages import (
 )
 from tests.api.said import RUN, message
 
+LISTED: Any = sdk_message.Message
 COMMON = {"date", "is_err", "seq_id", "step_id", "run_id", "sender_id"}
 
 
 def brief(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without the fields that are the same everywhere; each must be what the SDK expects of its type."""
     for item in items:
-        parsed = validate_type(type_=SdkMessage, value=item)
+        parsed = validate_type(type_=LISTED, value=item)
         assert parsed.message_type == item["message_type"]
-        assert type(construct_type(type_=SdkMessage, value=item)) is type(parsed)
+        assert type(construct_type(type_=LISTED, value=item)) is type(parsed)
     return [{key: value for key, value in item.items() if key not in COMMON} for item in items]
 
 
