@@ -1,6 +1,6 @@
 """Names for agents that were given none: an adjective and a noun, easy to say and to find again."""
 
-import secrets
+import random
 
 _ADJECTIVES = (
     "Amber", "Ancient", "Bold", "Brave", "Bright", "Calm", "Candid", "Clever", "Coastal", "Cosmic", "Curious", "Deep",
@@ -20,4 +20,4 @@ _NOUNS = (
 
 def random_name() -> str:
     """An AdjectiveNoun name. Names need not be unique."""
-    return secrets.choice(_ADJECTIVES) + secrets.choice(_NOUNS)
+    return random.choice(_ADJECTIVES) + random.choice(_NOUNS)  # noqa: S311  a name guards nothing
