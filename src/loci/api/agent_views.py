@@ -66,7 +66,7 @@ async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
         view,
         secrets=secrets,
         model=await model_info(core, agent.model),
-        embedding=await _embedding_info(core, agent.embedding),
+        embedding=await embedding_info(core, agent.embedding),
     )
 
 
@@ -78,7 +78,8 @@ async def model_info(core: Core, handle: str) -> ModelInfo | None:
         return None
 
 
-async def _embedding_info(core: Core, handle: str | None) -> EmbeddingInfo | None:
+async def embedding_info(core: Core, handle: str | None) -> EmbeddingInfo | None:
+    """What is known of an embedding model; None for none, and for one that cannot be had at the moment."""
     if handle is None:
         return None
     try:

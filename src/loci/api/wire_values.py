@@ -138,6 +138,10 @@ def llm_config(info: ModelInfo, window_tokens: int, settings: JsonObject) -> Wir
         "parallel_tool_calls": settings.get("parallel_tool_calls"),
         "response_format": None,
         "strict": settings.get("strict") or False,
+        "return_logprobs": False,
+        "top_logprobs": None,
+        "return_token_ids": False,
+        "tool_call_parser": None,
     }
 
 

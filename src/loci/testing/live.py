@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from loci.api.services import Core
 from loci.app import Doubles, build
 from loci.config import Settings
+from loci.model.base import Embedder
 from loci.model.scripted import ScriptedModel
 from loci.testing.models import FixedModels
 
@@ -38,11 +39,15 @@ def live_settings(folder: Path) -> Settings:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, model: ScriptedModel | None = None, settings: Settings | None = None
+    folder: Path,
+    *,
+    model: ScriptedModel | None = None,
+    settings: Settings | None = None,
+    embedder: Embedder | None = None,
 ) -> AsyncGenerator[Live]:
     """Serve until the block is left. By default the model is a double without steps: `live.model.add(...)`."""
     chosen = model or ScriptedModel.of()
-    app = build(settings or live_settings(folder), Doubles(models=FixedModels(chosen)))
+    app = build(settings or live_settings(folder), Doubles(models=FixedModels(chosen, embedder=embedder)))
     # The protocol is named because asyncio turns off Nagle's delay only for sockets that say they are TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

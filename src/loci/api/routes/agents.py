@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from loci.agent import creating, updating
 from loci.agent.updating import AgentChange
-from loci.api.agent_views import model_info, wire_agents, wire_one
+from loci.api.agent_views import embedding_info, model_info, wire_agents, wire_one
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.parameters import (
@@ -104,6 +104,7 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
         message_ids=made.message_ids,
         secrets=body.environment() or {},
         model=await model_info(services, made.agent.model),
+        embedding=await embedding_info(services, made.agent.embedding),
     )
     return json_answer(wire_agent(view))
 
