@@ -41,7 +41,7 @@ async def test_a_new_agent_is_shown_whole(tmp_path):
         assert agent.llm_config.context_window == 9_000
         assert agent.timezone == "Europe/Berlin"
         assert [(item.key, item.value) for item in agent.secrets or ()] == [("TOKEN", "hush")]
-        assert len(agent.message_ids or ()) == 1
+        assert len(agent.message_ids) == 1
 
 
 async def test_a_client_that_names_what_it_wants_gets_that_and_no_more(tmp_path):
@@ -183,7 +183,7 @@ async def test_a_window_can_be_chosen_and_emptied(tmp_path):
         made = await client.sdk.agents.create(
             initial_message_sequence=[{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}]
         )
-        system, one, two = made.message_ids or ()
+        system, one, two = made.message_ids
         agent = await client.sdk.agents.update(made.id, message_ids=[system, two])
         assert agent.message_ids == [system, two]
         await client.sdk.agents.messages.reset(made.id, add_default_initial_messages=False)
