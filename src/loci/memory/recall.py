@@ -68,6 +68,7 @@ class Recall:
     """Search over the messages of agents."""
 
     def __init__(self, store: Store, models: Models, clock: Clock) -> None:
+        self.clock = clock
         self._store = store
         self._embedding = Embedding(store, models, clock, _texts)
         self._shelves = Shelves()

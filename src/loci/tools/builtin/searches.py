@@ -1,21 +1,23 @@
 """The two searches of an agent in its own past, paged and bounded so that a result never overflows its window."""
 
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 
 import orjson
 
 from loci.errors import ToolRefused
 from loci.memory.archive import ArchiveQuery, ArchiveSearch
+from loci.memory.excerpt import excerpt
 from loci.memory.recall import Recall, RecallHit, RecallQuery
 from loci.store.turns import zone_named
 from loci.tools.base import ToolContext, ToolOutcome
 from loci.types.json import JsonObject, JsonValue
-from loci.types.messages import Role
+from loci.types.messages import Role, Trust
 
 RESULTS_MAX = 50
 RESULT_CHARS_MAX = 2_000
 PAGE_CHARS_MAX = 20_000
 
+_KNOWN = {Trust.USER, Trust.OPERATOR, Trust.AGENT, Trust.SYSTEM}
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "tool": Role.TOOL}
 
 
@@ -25,6 +27,7 @@ class Searches:
     def __init__(self, recall: Recall, archive: ArchiveSearch) -> None:
         self._recall = recall
         self._archive = archive
+        self._clock = recall.clock
 
     async def conversation_search(self, context: ToolContext, args: JsonObject) -> ToolOutcome:
         """What was said."""
@@ -37,15 +40,18 @@ class Searches:
         limit, offset = _number(args, "limit", 5), _number(args, "offset", 0)
         query = RecallQuery(
             text=_words(args),
-            roles=tuple(_ROLES[name] for name in names if name != "tool"),
+            roles=tuple(_ROLES[name] for name in names),
             since=_moment(args, "start_date", zone, ends=False),
             until=_moment(args, "end_date", zone, ends=True),
+            before_run_id=context.run_id,
             limit=min(max(1, limit), RESULTS_MAX),
             offset=max(0, offset),
         )
+        if names == ["tool"]:
+            return ToolOutcome(text="No results found. What tools returned is not searched, only what was said.")
         page = await self._recall.search(context.actor, context.agent.id, query)
-        now = datetime.now(UTC)
-        rows = [_said(hit, zone, now) for hit in page.hits]
+        now = self._clock.now()
+        rows = [_said(hit, query.text, zone, now) for hit in page.hits]
         return _page(rows, page.total, query.offset)
 
     async def archival_memory_search(self, context: ToolContext, args: JsonObject) -> ToolOutcome:
@@ -68,10 +74,11 @@ class Searches:
         rows: list[dict[str, JsonValue]] = [
             {
                 "id": hit.passage.id,
-                "timestamp": _local(hit.passage.created_at or datetime.now(UTC), zone),
-                "content": hit.passage.text[:RESULT_CHARS_MAX],
+                "timestamp": _local(hit.passage.created_at or self._clock.now(), zone),
+                "content": excerpt(hit.passage.text, query.text, RESULT_CHARS_MAX),
                 "tags": list(hit.passage.tags),
                 "relevance": round(hit.score, 3),
+                **_source(hit.passage.trust),
             }
             for hit in page.hits
         ]
@@ -81,7 +88,7 @@ class Searches:
 def _page(rows: list[dict[str, JsonValue]], total: int, offset: int) -> ToolOutcome:
     """Rows as JSON, as many as may be shown at once, with how to see the next ones."""
     if not rows:
-        return ToolOutcome(text="No results found.")
+        return ToolOutcome(text="No results found." if offset == 0 else f"No more results: there are {total}.")
     kept: list[dict[str, JsonValue]] = []
     chars = 0
     for row in rows:
@@ -95,13 +102,19 @@ def _page(rows: list[dict[str, JsonValue]], total: int, offset: int) -> ToolOutc
     return ToolOutcome(text=orjson.dumps(answer).decode())
 
 
-def _said(hit: RecallHit, zone: tzinfo, now: datetime) -> dict[str, JsonValue]:
+def _source(trust: Trust) -> dict[str, JsonValue]:
+    """Where a text came from, if it is neither the agent's own nor its people's: then it is to be believed less."""
+    return {} if trust in _KNOWN else {"source": trust.value}
+
+
+def _said(hit: RecallHit, query: str, zone: tzinfo, now: datetime) -> dict[str, JsonValue]:
     return {
         "timestamp": _local(hit.message.created_at, zone),
         "time_ago": ago(now - hit.message.created_at),
         "role": hit.message.role.value,
         "relevance": round(hit.score, 3),
-        "content": hit.text[:RESULT_CHARS_MAX],
+        "content": excerpt(hit.text, query, RESULT_CHARS_MAX),
+        **_source(hit.message.trust),
     }
 
 
