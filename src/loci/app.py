@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from loci.agent.runs import Runs
 from loci.agent.turn import Kit
 from loci.api.callbacks import Callbacks
+from loci.api.core import Core
 from loci.api.server import create_app
-from loci.api.services import Core
 from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
 from loci.config import Settings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.api.wire_agents import RELATIONS, AgentView, wire_agent
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import LociError

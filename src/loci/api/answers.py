@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from loci.agent.request import ApprovalReply
 from loci.agent.runs import LiveRun
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.api.sse import EventStream, Pings, told
 from loci.api.wire_events import RunTeller, Telling, wire_answer
 from loci.api.wire_messages import WireObject

@@ -6,7 +6,7 @@ from loci.agent.opening import load_bundle, load_window
 from loci.agent.recompile import compile_now
 from loci.agent.turn import Kit
 from loci.agent.window import Bundle, Window
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.api.wire_messages import PLAIN_VIEW, WireObject, wire_list
 from loci.errors import NotFound
 from loci.model.tokens import START, estimate, messages_bytes, text_bytes

@@ -1,7 +1,7 @@
 """Running one tool of an agent by hand, as the agent would, outside of a conversation."""
 
 from loci.agent.creating import author_of
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.api.wire_messages import WireObject
 from loci.errors import NotFound
 from loci.memory import changes

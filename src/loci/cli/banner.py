@@ -5,7 +5,7 @@ import logging
 from rich.text import Text
 
 from loci import __version__
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.cli import screen
 from loci.config import Settings
 from loci.model.demo import SETUP

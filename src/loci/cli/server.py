@@ -20,7 +20,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.app import build
 from loci.cli import banner, screen
 from loci.cli.logs import configure_log

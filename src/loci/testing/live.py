@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from loci.api.services import Core
+from loci.api.core import Core
 from loci.app import Doubles, build
 from loci.config import Settings
 from loci.model.base import Embedder

@@ -12,10 +12,10 @@ from loci.api.agent_views import wire_one
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.contexts import wire_context
+from loci.api.core import Actor, Services
 from loci.api.parameters import AgentId, Attached, BlockId, Cursor, Limit, Moment, PassageId, page, page_of
 from loci.api.requests_agents import Body, LongText, Names
 from loci.api.routes.blocks import BlockChangeIn
-from loci.api.services import Actor, Services
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.api.wire_values import wire_block, wire_passage

@@ -12,6 +12,7 @@ from loci.agent.updating import AgentChange
 from loci.api.agent_views import embedding_info, model_info, wire_agents, wire_one
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Core, Services
 from loci.api.parameters import (
     AgentId,
     Attached,
@@ -25,7 +26,6 @@ from loci.api.parameters import (
     page_of,
 )
 from loci.api.requests_agents import AgentChangeIn, AgentFields, AgentIn, Body, merged_settings
-from loci.api.services import Actor, Core, Services
 from loci.api.tool_runs import run_tool
 from loci.api.wire_agents import AgentView, wire_agent
 from loci.api.wire_values import wire_tool

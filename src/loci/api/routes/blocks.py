@@ -10,9 +10,9 @@ from loci.agent.creating import author_of
 from loci.api.agent_views import wire_agents
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Services
 from loci.api.parameters import BlockId, Included, NewestFirst, Number, OldestFirst
 from loci.api.requests_agents import BlockFields, BlockIn, Count, Label, LongText
-from loci.api.services import Actor, Services
 from loci.api.wire_values import wire_block
 from loci.ids import new_id
 from loci.store import agents, blocks

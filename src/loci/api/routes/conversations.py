@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from loci.api.answers import json_answer, send
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage
 from loci.api.parameters import ConversationId, NewestFirst
 from loci.api.routes.messages import MAIN_THREAD, AskedPage, AskedView, CompactIn, compacted, page_of_thread
 from loci.api.routes.runs import StreamIn, told_again
-from loci.api.services import Actor, Core, Services
 from loci.api.wire_conversations import wire_conversation
 from loci.api.wire_messages import View, WireObject
 from loci.api.wire_requests import SendIn

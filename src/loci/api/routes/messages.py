@@ -9,10 +9,10 @@ from starlette.responses import Response
 from loci.agent.kinds import SEND_MESSAGE
 from loci.api.answers import json_answer, send, start
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage, wire_page
 from loci.api.parameters import AgentId, Cursor, Limit, MessageId, Order
 from loci.api.requests_agents import CompactionIn
-from loci.api.services import Actor, Core, Services
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.api.wire_requests import SendIn
 from loci.api.wire_runs import wire_run

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Services
 from loci.api.parameters import Limit, Order
-from loci.api.services import Actor, Services
 from loci.api.wire_values import wire_embedding, wire_model
 from loci.store import agents
 from loci.store.base import Transaction

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage, wire_page
 from loci.api.parameters import Cursor, Limit, Moment, Order, RunId, StepId, page, page_of
 from loci.api.routes.messages import AskedPage
-from loci.api.services import Actor, Core, Services
 from loci.api.sse import EventStream, Pings
 from loci.api.streams import BATCH_ROWS, POLL_S
 from loci.api.wire_messages import PLAIN_VIEW, WireObject

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from loci.agent.creating import author_of
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
+from loci.api.core import Actor, Services
 from loci.api.parameters import NewestFirst, ToolId
 from loci.api.requests_agents import INTEGER_MAX, Body, LongText, Name, Names
-from loci.api.services import Actor, Services
 from loci.api.wire_values import wire_tool
 from loci.errors import BadRequest, NotAvailable
 from loci.ids import new_id
