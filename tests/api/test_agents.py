@@ -277,11 +277,16 @@ async def test_the_context_adds_up(tmp_path):
         assert context["context_window_size_current"] == parts > 0
         assert context["system_prompt"].startswith("Be brief.")
         assert "Sam" in context["core_memory"]
-        assert {tool["name"] for tool in context["functions_definitions"]} == {tool.name for tool in made.tools}
+        assert {tool["function"]["name"] for tool in context["functions_definitions"]} == {
+            tool.name for tool in made.tools
+        }
         assert context["num_recall_memory"] == 2
         assert context["num_archival_memory"] == 1
         assert len(context["messages"]) == context["num_messages"]
-        assert any("Hi" in str(message) for message in context["messages"])
+        assert [(item["role"], item["content"][0]["text"]) for item in context["messages"]] == [
+            ("user", "Hi"),
+            ("assistant", "Hello."),
+        ]
 
 
 async def test_the_last_run_is_part_of_an_agent(tmp_path):

@@ -7,7 +7,8 @@ from loci.agent.recompile import compile_now
 from loci.agent.turn import Kit
 from loci.agent.window import Bundle, Window
 from loci.api.core import Core
-from loci.api.wire_messages import PLAIN_VIEW, WireObject, wire_list
+from loci.api.wire_messages import WireObject
+from loci.api.wire_stored import wire_stored
 from loci.errors import NotFound
 from loci.model.tokens import START, estimate, messages_bytes, text_bytes
 from loci.store import conversations, messages, passages
@@ -54,7 +55,10 @@ def _shown(
     talk = [message for message in window.messages if message.kind is not Kind.SUMMARY]
     summary = "\n".join(message.text for message in summaries)
     functions: list[JsonValue] = [
-        {"name": schema.name, "description": schema.description, "parameters": schema.parameters}
+        {
+            "type": "function",
+            "function": {"name": schema.name, "description": schema.description, "parameters": schema.parameters},
+        }
         for schema in bundle.schemas.values()
     ]
     costs = {
@@ -83,5 +87,5 @@ def _shown(
         "directories": None,
         "summary_memory": summary or None,
         "functions_definitions": functions,
-        "messages": list(wire_list(window.messages, PLAIN_VIEW)),
+        "messages": [wire_stored(message) for message in window.messages],
     }

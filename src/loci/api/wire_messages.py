@@ -130,14 +130,15 @@ def wire_content(parts: Iterable[Part]) -> JsonValue:
         return ""
     if len(shown) == 1 and isinstance(shown[0], Text):
         return shown[0].text
-    return [_wire_text(part.text) if isinstance(part, Text) else _wire_image(part) for part in shown]
+    return [_wire_text(part.text) if isinstance(part, Text) else wire_image(part) for part in shown]
 
 
 def _wire_text(text: str) -> WireObject:
     return {"type": "text", "text": text, "signature": None}
 
 
-def _wire_image(image: Image) -> WireObject:
+def wire_image(image: Image) -> WireObject:
+    """A picture, by its data or its address."""
     source: WireObject = {"type": "url", "url": image.url}
     if image.data is not None:
         source = {"type": "base64", "media_type": image.media_type, "data": image.data, "detail": image.detail}
