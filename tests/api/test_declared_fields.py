@@ -1,5 +1,6 @@
 """Every field that the public client declares is there, and holds what the client says it holds."""
 
+import re
 from typing import Any
 
 import pytest
@@ -70,3 +71,25 @@ async def test_deprecated_descriptions_of_models_are_whole(tmp_path):
         shown = (await client.get("/v1/models/embedding"))[0]
         assert undeclared(shown, EmbeddingModel) == []
         assert shown["handle"] == agent["embedding"]
+
+
+async def test_where_the_api_declares_no_null_there_is_none(tmp_path):
+    async with client_of(tmp_path) as client:
+        settings = {"provider_type": "openai", "temperature": None, "max_output_tokens": None}
+        made = (await client.http.post("/v1/agents", json={"model_settings": settings})).json()
+        assert made["model_settings"] == {"provider_type": "openai", "parallel_tool_calls": False}
+        assert made["llm_config"]["temperature"] == 1.0
+        changed = (
+            await client.http.patch(f"/v1/agents/{made['id']}", json={"model_settings": {"temperature": 0}})
+        ).json()
+        assert changed["model_settings"]["temperature"] == changed["llm_config"]["temperature"] == 0
+
+
+async def test_secrets_have_ids_that_stay(tmp_path):
+    async with client_of(tmp_path) as client:
+        made = (await client.http.post("/v1/agents", json={"secrets": {"A": "1", "B": "2"}})).json()
+        first, second = (item["id"] for item in made["secrets"])
+        assert first != second
+        assert re.fullmatch(r"agent-env-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", first)
+        changed = (await client.http.patch(f"/v1/agents/{made['id']}", json={"secrets": {"A": "3"}})).json()
+        assert [item["id"] for item in changed["secrets"]] == [first]

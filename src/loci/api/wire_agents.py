@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from uuid import UUID
 
 from loci.agent.kinds import kind_of
 from loci.api.wire_messages import WireObject
@@ -122,10 +124,10 @@ def _model_settings(agent: Agent, model: ModelInfo) -> WireObject:
         "max_output_tokens": settings.max_output_tokens,
         "temperature": settings.temperature,
         "parallel_tool_calls": settings.parallel_tool_calls,
+        "reasoning": {"reasoning_effort": settings.reasoning_effort} if settings.reasoning_effort else None,
     }
-    if settings.reasoning_effort is not None:
-        own["reasoning"] = {"reasoning_effort": settings.reasoning_effort}
-    return {**settings.raw, **own}
+    # The API declares no nulls here: what was not chosen is not there.
+    return {key: value for key, value in {**settings.raw, **own}.items() if value is not None}
 
 
 def _compaction(agent: Agent) -> WireObject:
@@ -150,7 +152,7 @@ def _secrets(view: AgentView) -> list[WireObject]:
             "agent_id": view.agent.id,
             "key": key,
             "value": value,
-            "id": None,
+            "id": _secret_id(view.agent.id, key),
             "description": None,
             "value_enc": None,
             "created_at": wire_moment(view.agent.created_at),
@@ -160,6 +162,12 @@ def _secrets(view: AgentView) -> list[WireObject]:
         }
         for key, value in view.secrets.items()
     ]
+
+
+def _secret_id(agent_id: str, key: str) -> str:
+    """The same id for the same secret, which has no row of its own."""
+    number = int.from_bytes(sha256(f"{agent_id}\n{key}".encode()).digest()[:16])
+    return f"agent-env-{UUID(int=number, version=4)}"
 
 
 def _last_run(run: Run | None) -> WireObject:

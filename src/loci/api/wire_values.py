@@ -3,7 +3,7 @@
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.model.base import EmbeddingInfo, ModelInfo
-from loci.types.json import JsonObject
+from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Block, Passage
 from loci.types.tools import Tool
 
@@ -35,6 +35,9 @@ _ENDPOINT_TYPES = frozenset(
         "chatgpt_oauth",
     }
 )
+
+TEMPERATURE = 1.0
+"""What clients are told where nothing was chosen, as the field must be a number; the provider chooses then."""
 
 
 def wire_block(block: Block, *, project_id: str | None = None) -> WireObject:
@@ -107,6 +110,10 @@ def wire_passage(passage: Passage) -> WireObject:
     }
 
 
+def _or_default(value: JsonValue, default: JsonValue) -> JsonValue:
+    return default if value is None else value
+
+
 def endpoint_type(provider_type: str) -> str:
     """A provider's kind in the words that clients know; whatever they do not know speaks OpenAI's wire."""
     return provider_type if provider_type in _ENDPOINT_TYPES else "openai"
@@ -125,7 +132,7 @@ def llm_config(info: ModelInfo, window_tokens: int, settings: JsonObject) -> Wir
         "context_window": window_tokens,
         "put_inner_thoughts_in_kwargs": False,
         "handle": info.handle,
-        "temperature": settings.get("temperature"),
+        "temperature": _or_default(settings.get("temperature"), TEMPERATURE),
         "max_tokens": settings.get("max_output_tokens"),
         "enable_reasoner": settings.get("reasoning_effort") is not None,
         "reasoning_effort": settings.get("reasoning_effort"),
