@@ -1,7 +1,8 @@
 """Mixing two scores into one order. Pure.
 
-Each list of scores is scaled to 0…1 over the candidates and they are added, half and half. On long recorded
-conversations this found more than reciprocal rank fusion or either list alone (see docs/decisions/0006).
+By words a candidate has the share of the query that it holds; likeness is scaled to 0…1 over the candidates, for
+cosines of different models lie in different places. The two are added, half and half. So where few words of the query
+stand anywhere, words have little to say, and likeness decides (see docs/decisions/0006).
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,10 @@ WORDS_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """A candidate with its two raw scores: `words` is 0 without a common word, `likeness` None without a vector."""
+    """A candidate with its two raw scores.
+
+    `words` is 0 without a common word and about 1 with all of them; `likeness` is a cosine, None without a vector.
+    """
 
     key: int
     words: float
@@ -33,7 +37,7 @@ def fuse(candidates: Sequence[Scored], *, words_share: float = WORDS_SHARE) -> l
     """The candidates, best first; of equal ones the newer (larger key) first. Without vectors, words decide alone."""
     known = [item.likeness for item in candidates if item.likeness is not None]
     floor = min(known, default=0.0)
-    words = _scaled([item.words for item in candidates])
+    most = max([1.0, *(item.words for item in candidates)])
     likeness = _scaled([floor if item.likeness is None else item.likeness for item in candidates])
     share = words_share if known else 1.0
     by_words = _ranks({item.key: item.words for item in candidates if item.words > 0})
@@ -41,7 +45,7 @@ def fuse(candidates: Sequence[Scored], *, words_share: float = WORDS_SHARE) -> l
     ranked = [
         Ranked(
             key=item.key,
-            score=share * words[number] + (1 - share) * likeness[number],
+            score=share * item.words / most + (1 - share) * likeness[number],
             words_rank=by_words.get(item.key),
             likeness_rank=by_likeness.get(item.key),
         )
