@@ -193,7 +193,7 @@ def choose_tools(tx: Transaction, actor: Actor, names: Sequence[str], tool_ids: 
     missing = [name for name in names if name not in known]
     if missing:
         raise BadRequest(
-            f"tools not found by name: {', '.join(missing)}",
+            f"tools not found by name: {', '.join(missing)}.",
             hint="POST /v1/tools/add-base-tools stores the built-in ones; GET /v1/tools/ lists what there is.",
         )
     by_id = {tool.id: tool for tool in known.values()}
