@@ -18,6 +18,7 @@ from loci.api import errors
 from loci.api.auth import Authentication
 from loci.api.bodies import BodyLimit
 from loci.api.routes import ROUTERS
+from loci.api.shapes import ErrorShape, InvalidShape
 from loci.config import Settings
 
 DESCRIPTION = """
@@ -51,6 +52,7 @@ def create_app(settings: Settings, lifespan: Lifespan) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
         middleware=layers,
+        responses={422: {"model": InvalidShape}, "4XX": {"model": ErrorShape}},
     )
     errors.install(app)
     for router in ROUTERS:

@@ -16,6 +16,8 @@ from loci.api.core import Actor, Services
 from loci.api.parameters import AgentId, Attached, BlockId, Cursor, Limit, Moment, PassageId, page, page_of
 from loci.api.requests_agents import Body, LongText, Names
 from loci.api.routes.blocks import BlockChangeIn
+from loci.api.shapes import BlockShape, PassageSearchShape, PassageShape
+from loci.api.shapes_agents import AgentShape, ContextShape, MemoryShape, SecretShape
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.api.wire_values import wire_block, wire_passage
@@ -46,7 +48,7 @@ def _labelled(tx: Transaction, actor: actors.Actor, agent_id: str, label: str) -
     raise NotFound(f"Agent {agent_id} has no block with the label '{label}'.")
 
 
-@router.get("/agents/{agent_id}/core-memory")
+@router.get("/agents/{agent_id}/core-memory", response_model=MemoryShape)
 async def retrieve_core_memory(agent_id: AgentId, services: Services, actor: Actor) -> Response:
     """The blocks of an agent, as older clients read them."""
     agent = await services.store.read(agents.get, actor, agent_id)
@@ -61,20 +63,20 @@ async def retrieve_core_memory(agent_id: AgentId, services: Services, actor: Act
     return json_answer(memory)
 
 
-@router.get("/agents/{agent_id}/core-memory/blocks")
+@router.get("/agents/{agent_id}/core-memory/blocks", response_model=list[BlockShape])
 async def list_agent_blocks(agent_id: AgentId, services: Services, actor: Actor, wanted: Attached) -> Response:
     """The blocks of an agent, in the order of attachment."""
     held = await services.store.read(_held, actor, agent_id)
     return json_answer([wire_block(block) for block in page_of(held, wanted)])
 
 
-@router.get("/agents/{agent_id}/core-memory/blocks/{block_label}")
+@router.get("/agents/{agent_id}/core-memory/blocks/{block_label}", response_model=BlockShape)
 async def retrieve_agent_block(agent_id: AgentId, block_label: str, services: Services, actor: Actor) -> Response:
     """One block of an agent, by its label."""
     return json_answer(wire_block(await services.store.read(_labelled, actor, agent_id, block_label)))
 
 
-@router.patch("/agents/{agent_id}/core-memory/blocks/{block_label}")
+@router.patch("/agents/{agent_id}/core-memory/blocks/{block_label}", response_model=BlockShape)
 async def modify_agent_block(
     agent_id: AgentId, block_label: str, body: BlockChangeIn, services: Services, actor: Actor
 ) -> Response:
@@ -87,7 +89,7 @@ async def modify_agent_block(
     return json_answer(wire_block(await services.store.write(change)))
 
 
-@router.patch("/agents/{agent_id}/core-memory/blocks/attach/{block_id}")
+@router.patch("/agents/{agent_id}/core-memory/blocks/attach/{block_id}", response_model=AgentShape)
 async def attach_block(agent_id: AgentId, block_id: BlockId, services: Services, actor: Actor) -> Response:
     """Put a block into the prompt of an agent."""
     place, now = Attachment(agent_id=agent_id, block_id=block_id), services.clock.now()
@@ -95,7 +97,7 @@ async def attach_block(agent_id: AgentId, block_id: BlockId, services: Services,
     return json_answer(await wire_one(services, actor, agent_id))
 
 
-@router.patch("/agents/{agent_id}/core-memory/blocks/detach/{block_id}")
+@router.patch("/agents/{agent_id}/core-memory/blocks/detach/{block_id}", response_model=AgentShape)
 async def detach_block(agent_id: AgentId, block_id: BlockId, services: Services, actor: Actor) -> Response:
     """Take a block off an agent; the block stays."""
     place, now = Attachment(agent_id=agent_id, block_id=block_id), services.clock.now()
@@ -103,8 +105,8 @@ async def detach_block(agent_id: AgentId, block_id: BlockId, services: Services,
     return json_answer(await wire_one(services, actor, agent_id))
 
 
-@router.post("/agents/{agent_id}/recompile")
-@router.post("/agents/{agent_id}/system-prompt/recompile")
+@router.post("/agents/{agent_id}/recompile", response_model=str)
+@router.post("/agents/{agent_id}/system-prompt/recompile", response_model=str)
 async def recompile_agent(agent_id: AgentId, services: Services, actor: Actor, dry_run: bool = False) -> Response:
     """Compile the system prompt anew; its text. A dry run only shows it."""
     now = services.clock.now()
@@ -118,7 +120,7 @@ class ResetIn(Body):
     add_default_initial_messages: bool = False
 
 
-@router.patch("/agents/{agent_id}/reset-messages")
+@router.patch("/agents/{agent_id}/reset-messages", response_model=AgentShape)
 async def reset_messages(agent_id: AgentId, services: Services, actor: Actor, body: ResetIn | None = None) -> Response:
     """Empty the window of an agent. What was said stays in recall memory."""
     first, now = bool(body and body.add_default_initial_messages), services.clock.now()
@@ -126,14 +128,14 @@ async def reset_messages(agent_id: AgentId, services: Services, actor: Actor, bo
     return json_answer(await wire_one(services, actor, agent_id))
 
 
-@router.get("/agents/{agent_id}/secrets")
+@router.get("/agents/{agent_id}/secrets", response_model=list[SecretShape])
 async def list_secrets(agent_id: AgentId, services: Services, actor: Actor) -> Response:
     """The secrets of an agent, as its tools are given them."""
     shown = await wire_one(services, actor, agent_id, frozenset({"agent.secrets"}))
     return json_answer(shown["secrets"])
 
 
-@router.get("/agents/{agent_id}/context")
+@router.get("/agents/{agent_id}/context", response_model=ContextShape)
 async def retrieve_context(
     agent_id: AgentId, services: Services, actor: Actor, conversation_id: str | None = None
 ) -> Response:
@@ -141,7 +143,7 @@ async def retrieve_context(
     return json_answer(await wire_context(services, actor, agent_id, conversation_id))
 
 
-@router.get("/agents/{agent_id}/archival-memory")
+@router.get("/agents/{agent_id}/archival-memory", response_model=list[PassageShape])
 async def list_passages(  # noqa: PLR0917  one argument for each query parameter
     agent_id: AgentId,
     services: Services,
@@ -168,7 +170,7 @@ class PassageIn(Body):
     created_at: Moment | None = None
 
 
-@router.post("/agents/{agent_id}/archival-memory")
+@router.post("/agents/{agent_id}/archival-memory", response_model=list[PassageShape])
 async def create_passage(agent_id: AgentId, body: PassageIn, services: Services, actor: Actor) -> Response:
     """Keep a note in the archive of an agent."""
 
@@ -189,7 +191,7 @@ async def create_passage(agent_id: AgentId, body: PassageIn, services: Services,
     return json_answer([wire_passage(passage) for passage in await services.store.write(keep)])
 
 
-@router.get("/agents/{agent_id}/archival-memory/search")
+@router.get("/agents/{agent_id}/archival-memory/search", response_model=PassageSearchShape)
 async def search_passages(  # noqa: PLR0917  one argument for each query parameter
     agent_id: AgentId,
     services: Services,

@@ -26,6 +26,8 @@ from loci.api.parameters import (
     page_of,
 )
 from loci.api.requests_agents import AgentChangeIn, AgentFields, AgentIn, Body, merged_settings
+from loci.api.shapes import MessageShape, ToolRunShape, ToolShape
+from loci.api.shapes_agents import AgentShape
 from loci.api.tool_runs import run_tool
 from loci.api.wire_agents import AgentView, wire_agent
 from loci.api.wire_values import wire_tool
@@ -71,7 +73,7 @@ def _filter(  # noqa: PLR0917  one argument for each query parameter
 Chosen = Annotated[AgentFilter, Depends(_filter)]
 
 
-@router.get("/agents")
+@router.get("/agents", response_model=list[AgentShape])
 async def list_agents(  # noqa: PLR0917  one argument for each query parameter
     services: Services,
     actor: Actor,
@@ -92,7 +94,7 @@ async def list_agents(  # noqa: PLR0917  one argument for each query parameter
     return json_answer(await wire_agents(services, actor, found, included))
 
 
-@router.post("/agents")
+@router.post("/agents", response_model=AgentShape)
 async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Response:
     """Make an agent."""
     sealed = _sealed(services, actor, body)
@@ -109,19 +111,19 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
     return json_answer(wire_agent(view))
 
 
-@router.get("/agents/count")
+@router.get("/agents/count", response_model=int)
 async def count_agents(services: Services, actor: Actor, chosen: Chosen) -> Response:
     """How many agents there are."""
     return json_answer(await services.store.read(agents.count, actor, chosen))
 
 
-@router.get("/agents/{agent_id}")
+@router.get("/agents/{agent_id}", response_model=AgentShape)
 async def retrieve_agent(agent_id: AgentId, services: Services, actor: Actor, included: Included) -> Response:
     """One agent."""
     return json_answer(await wire_one(services, actor, agent_id, included))
 
 
-@router.patch("/agents/{agent_id}")
+@router.patch("/agents/{agent_id}", response_model=AgentShape)
 async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Services, actor: Actor) -> Response:
     """Change an agent; what is not named stays."""
     handle = body.handle()
@@ -189,7 +191,7 @@ def _changed(current: Agent, body: AgentChangeIn, sealed: JsonObject | None) -> 
     return replace(current, model_settings=merged_settings(current.model_settings, body), **fields)
 
 
-@router.delete("/agents/{agent_id}")
+@router.delete("/agents/{agent_id}", response_model=MessageShape)
 async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> Response:
     """Forget an agent with its messages. Its blocks, tools and archives stay."""
     for run in await services.store.read(runs.active_of_agent, actor, agent_id):
@@ -199,7 +201,7 @@ async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> R
     return json_answer({"message": f"Agent id={agent_id} successfully deleted"})
 
 
-@router.get("/agents/{agent_id}/tools")
+@router.get("/agents/{agent_id}/tools", response_model=list[ToolShape])
 async def list_agent_tools(agent_id: AgentId, services: Services, actor: Actor, wanted: Attached) -> Response:
     """The tools of an agent, in the order of attachment."""
     await services.store.read(agents.get, actor, agent_id)
@@ -207,14 +209,14 @@ async def list_agent_tools(agent_id: AgentId, services: Services, actor: Actor, 
     return json_answer([wire_tool(tool) for tool in page_of(found, wanted)])
 
 
-@router.patch("/agents/{agent_id}/tools/attach/{tool_id}")
+@router.patch("/agents/{agent_id}/tools/attach/{tool_id}", response_model=AgentShape)
 async def attach_tool(agent_id: AgentId, tool_id: ToolId, services: Services, actor: Actor) -> Response:
     """Give a tool to an agent."""
     await services.store.write(updating.attach_tool, actor, agent_id, tool_id, now=services.clock.now())
     return json_answer(await wire_one(services, actor, agent_id))
 
 
-@router.patch("/agents/{agent_id}/tools/detach/{tool_id}")
+@router.patch("/agents/{agent_id}/tools/detach/{tool_id}", response_model=AgentShape)
 async def detach_tool(agent_id: AgentId, tool_id: ToolId, services: Services, actor: Actor) -> Response:
     """Take a tool off an agent."""
     await services.store.write(updating.detach_tool, actor, agent_id, tool_id, now=services.clock.now())
@@ -227,7 +229,7 @@ class ApprovalIn(Body):
     requires_approval: bool
 
 
-@router.patch("/agents/{agent_id}/tools/approval/{tool_name}")
+@router.patch("/agents/{agent_id}/tools/approval/{tool_name}", response_model=AgentShape)
 async def modify_approval(
     agent_id: AgentId, tool_name: str, body: ApprovalIn, services: Services, actor: Actor
 ) -> Response:
@@ -243,7 +245,7 @@ class ToolRunIn(Body):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
-@router.post("/agents/{agent_id}/tools/{tool_name}/run")
+@router.post("/agents/{agent_id}/tools/{tool_name}/run", response_model=ToolRunShape)
 async def run_agent_tool(
     agent_id: AgentId, tool_name: str, body: ToolRunIn, services: Services, actor: Actor
 ) -> Response:

@@ -13,6 +13,8 @@ from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
 from loci.api.parameters import BlockId, Included, NewestFirst, Number, OldestFirst
 from loci.api.requests_agents import BlockFields, BlockIn, Count, Label, LongText
+from loci.api.shapes import BlockShape, DeletedBlockShape
+from loci.api.shapes_agents import AgentShape
 from loci.api.wire_values import wire_block
 from loci.ids import new_id
 from loci.store import agents, blocks
@@ -90,14 +92,14 @@ def _filter(  # noqa: PLR0917  one argument for each query parameter
 Chosen = Annotated[BlockFilter, Depends(_filter)]
 
 
-@router.get("/blocks")
+@router.get("/blocks", response_model=list[BlockShape])
 async def list_blocks(services: Services, actor: Actor, page: OldestFirst, chosen: Chosen) -> Response:
     """Blocks, the oldest first unless asked otherwise."""
     found = await services.store.read(blocks.listing, actor, chosen, page)
     return json_answer([wire_block(block) for block in found])
 
 
-@router.post("/blocks")
+@router.post("/blocks", response_model=BlockShape)
 async def create_block(body: BlockIn, services: Services, actor: Actor) -> Response:
     """Make a block; it is attached to nobody."""
     new = body.new_block()
@@ -118,19 +120,19 @@ async def create_block(body: BlockIn, services: Services, actor: Actor) -> Respo
     return json_answer(wire_block(await services.store.write(blocks.insert, actor, author_of(actor), block, now)))
 
 
-@router.get("/blocks/count")
+@router.get("/blocks/count", response_model=int)
 async def count_blocks(services: Services, actor: Actor, chosen: Chosen) -> Response:
     """How many blocks there are."""
     return json_answer(await services.store.read(blocks.count, actor, chosen))
 
 
-@router.get("/blocks/{block_id}")
+@router.get("/blocks/{block_id}", response_model=BlockShape)
 async def retrieve_block(block_id: BlockId, services: Services, actor: Actor) -> Response:
     """One block."""
     return json_answer(wire_block(await services.store.read(blocks.get, actor, block_id)))
 
 
-@router.patch("/blocks/{block_id}")
+@router.patch("/blocks/{block_id}", response_model=BlockShape)
 async def modify_block(block_id: BlockId, body: BlockChangeIn, services: Services, actor: Actor) -> Response:
     """Change a block. Every agent that holds it sees the change from its next step on."""
 
@@ -141,7 +143,7 @@ async def modify_block(block_id: BlockId, body: BlockChangeIn, services: Service
     return json_answer(wire_block(await services.store.write(change)))
 
 
-@router.delete("/blocks/{block_id}")
+@router.delete("/blocks/{block_id}", response_model=DeletedBlockShape)
 async def delete_block(block_id: BlockId, services: Services, actor: Actor) -> Response:
     """Delete a block and take it off every agent; who held it."""
     now = services.clock.now()
@@ -149,7 +151,7 @@ async def delete_block(block_id: BlockId, services: Services, actor: Actor) -> R
     return json_answer({"message": f"Block id={block_id} successfully deleted", "detached_from": list(holders)})
 
 
-@router.get("/blocks/{block_id}/agents")
+@router.get("/blocks/{block_id}/agents", response_model=list[AgentShape])
 async def list_block_agents(
     block_id: BlockId, services: Services, actor: Actor, page: NewestFirst, included: Included
 ) -> Response:

@@ -10,6 +10,8 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
 from loci.api.parameters import Limit, Order
+from loci.api.shapes import EmbeddingModelShape, HealthShape
+from loci.api.shapes_agents import ModelShape
 from loci.api.wire_values import wire_embedding, wire_model
 from loci.store import agents
 from loci.store.base import Transaction
@@ -17,7 +19,7 @@ from loci.store.base import Transaction
 router = new_router("models")
 
 
-@router.get("/models")
+@router.get("/models", response_model=list[ModelShape])
 async def list_models(
     services: Services,
     provider_name: str | None = None,
@@ -35,19 +37,19 @@ async def list_models(
     )
 
 
-@router.get("/models/embedding")
+@router.get("/models/embedding", response_model=list[EmbeddingModelShape])
 async def list_embedding_models(services: Services) -> Response:
     """Embedding models that are really there."""
     return json_answer([wire_embedding(info) for info in await services.models.list_embedders()])
 
 
-@router.get("/health")
+@router.get("/health", response_model=HealthShape)
 async def check_health() -> Response:
     """Whether the server answers."""
     return json_answer({"version": version("loci-agents"), "status": "ok"})
 
 
-@router.get("/ready")
+@router.get("/ready", response_model=HealthShape)
 async def check_ready(services: Services) -> Response:
     """Whether the database answers."""
 
@@ -58,7 +60,7 @@ async def check_ready(services: Services) -> Response:
     return json_answer({"version": version("loci-agents"), "status": "ready"})
 
 
-@router.get("/tags")
+@router.get("/tags", response_model=list[str])
 async def list_tags(  # noqa: PLR0917  one argument for each query parameter
     services: Services,
     actor: Actor,

@@ -14,6 +14,7 @@ from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
 from loci.api.parameters import NewestFirst, ToolId
 from loci.api.requests_agents import INTEGER_MAX, Body, LongText, Name, Names
+from loci.api.shapes import FoundToolShape, SchemaShape, ToolRunShape, ToolShape
 from loci.api.wire_values import wire_tool
 from loci.errors import BadRequest, NotAvailable
 from loci.ids import new_id
@@ -109,13 +110,13 @@ def _upsert(tx: Transaction, actor: actors.Actor, body: ToolIn, now: datetime) -
     return save(tx, actor, author_of(actor), tool, now)
 
 
-@router.post("/tools")
+@router.post("/tools", response_model=ToolShape)
 async def create_tool(body: ToolIn, services: Services, actor: Actor) -> Response:
     """Store a tool from its source. One of the same name is replaced."""
     return json_answer(wire_tool(await services.store.write(_upsert, actor, body, services.clock.now())))
 
 
-@router.put("/tools")
+@router.put("/tools", response_model=ToolShape)
 async def upsert_tool(body: ToolIn, services: Services, actor: Actor) -> Response:
     """Store a tool from its source. One of the same name is replaced."""
     return json_answer(wire_tool(await services.store.write(_upsert, actor, body, services.clock.now())))
@@ -145,7 +146,7 @@ def _chosen(
     )
 
 
-@router.get("/tools")
+@router.get("/tools", response_model=list[ToolShape])
 async def list_tools(  # noqa: PLR0917  one argument for each query parameter
     services: Services,
     actor: Actor,
@@ -164,7 +165,7 @@ async def list_tools(  # noqa: PLR0917  one argument for each query parameter
     return json_answer([wire_tool(tool) for tool in found])
 
 
-@router.get("/tools/count")
+@router.get("/tools/count", response_model=int)
 async def count_tools(  # noqa: PLR0917  one argument for each query parameter
     services: Services,
     actor: Actor,
@@ -191,7 +192,7 @@ class ToolSearchIn(Body):
     search_mode: str | None = None
 
 
-@router.post("/tools/search")
+@router.post("/tools/search", response_model=list[FoundToolShape])
 async def search_tools(body: ToolSearchIn, services: Services, actor: Actor) -> Response:
     """Find tools by a part of their name or description."""
     chosen = ToolFilter(search=body.query, tool_types=tuple(body.tool_types) if body.tool_types else None)
@@ -212,7 +213,7 @@ async def search_tools(body: ToolSearchIn, services: Services, actor: Actor) -> 
     )
 
 
-@router.post("/tools/add-base-tools")
+@router.post("/tools/add-base-tools", response_model=list[ToolShape])
 async def add_base_tools(services: Services, actor: Actor) -> Response:
     """Store the built-in tools, should any be missing."""
     now = services.clock.now()
@@ -231,7 +232,7 @@ class RunIn(ToolFields):
     env_vars: dict[str, str] | None = None
 
 
-@router.post("/tools/run")
+@router.post("/tools/run", response_model=ToolRunShape)
 async def run_source(body: RunIn) -> Response:
     """Try a tool from its source. Without a sandbox it is only checked and described."""
     schema = schema_from_source(body.source_code, body.name)
@@ -248,20 +249,20 @@ class SourceIn(Body):
     source_type: str | None = None
 
 
-@router.post("/tools/generate-schema")
+@router.post("/tools/generate-schema", response_model=SchemaShape)
 async def generate_schema(body: SourceIn) -> Response:
     """The JSON schema of a tool from its source."""
     schema = schema_from_source(body.code)
     return json_answer({"name": schema.name, "description": schema.description, "parameters": schema.parameters})
 
 
-@router.get("/tools/{tool_id}")
+@router.get("/tools/{tool_id}", response_model=ToolShape)
 async def retrieve_tool(tool_id: ToolId, services: Services, actor: Actor) -> Response:
     """One tool."""
     return json_answer(wire_tool(await services.store.read(tools.get, actor, tool_id)))
 
 
-@router.patch("/tools/{tool_id}")
+@router.patch("/tools/{tool_id}", response_model=ToolShape)
 async def modify_tool(tool_id: ToolId, body: ToolChangeIn, services: Services, actor: Actor) -> Response:
     """Change a tool. Its schema follows its source, unless the body gives one."""
 

@@ -1,0 +1,200 @@
+"""What answers look like, for the API document. Handlers write bytes from our own values and are not slowed down by
+these; a test holds the answers to them, field by field.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+Object: TypeAlias = dict[str, Any]
+Time: TypeAlias = str | None
+"""UTC with microseconds, such as `2026-01-01T00:00:00.000000Z`."""
+
+exact = with_config(ConfigDict(extra="forbid"))
+
+
+@exact
+class ErrorShape(TypedDict):
+    """Why a request was refused, and what to do about it."""
+
+    detail: str
+
+
+@exact
+class InvalidShape(TypedDict):
+    """What is wrong with a request. `examples` shows a good id where a bad one stood in the path."""
+
+    detail: str
+    trace_id: str
+    examples: list[str]
+
+
+@exact
+class BlockShape(TypedDict):
+    """A block of core memory. `limit` is in characters."""
+
+    id: str
+    label: str
+    value: str
+    limit: int
+    description: str | None
+    read_only: bool
+    hidden: bool | None
+    tags: list[str]
+    metadata: Object
+    is_template: bool
+    template_name: str | None
+    template_id: str | None
+    base_template_id: str | None
+    deployment_id: str | None
+    entity_id: str | None
+    project_id: str | None
+    preserve_on_migration: bool
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
+class DeletedBlockShape(TypedDict):
+    """What deleting a block did: the agents that held it."""
+
+    message: str
+    detached_from: list[str]
+
+
+@exact
+class MessageShape(TypedDict):
+    """What was done."""
+
+    message: str
+
+
+@exact
+class ToolShape(TypedDict):
+    """A tool. `json_schema` is what a model is shown: {name, description, parameters}."""
+
+    id: str
+    name: str
+    tool_type: str
+    description: str
+    json_schema: Object
+    args_json_schema: Object | None
+    tags: list[str]
+    source_type: str | None
+    source_code: str | None
+    return_char_limit: int
+    pip_requirements: list[Object] | None
+    npm_requirements: list[Object] | None
+    default_requires_approval: bool
+    enable_parallel_execution: bool
+    metadata_: Object
+    project_id: str | None
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
+class FoundToolShape(TypedDict):
+    """A tool that was found, with its place."""
+
+    tool: ToolShape
+    embedded_text: str | None
+    fts_rank: int | None
+    vector_rank: int | None
+    combined_score: float
+
+
+@exact
+class ToolRunShape(TypedDict):
+    """What a tool gave back."""
+
+    func_return: str
+    status: Literal["success", "error"]
+    stdout: list[str]
+    stderr: list[str]
+    agent_state: Object | None
+    sandbox_config_fingerprint: str | None
+
+
+@exact
+class SchemaShape(TypedDict):
+    """A function as a model sees it. `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Object
+
+
+@exact
+class EmbeddingConfigShape(TypedDict):
+    """The older description of an embedding model."""
+
+    handle: str
+    embedding_model: str
+    embedding_endpoint_type: str
+    embedding_endpoint: str | None
+    embedding_dim: int
+    embedding_chunk_size: int
+    batch_size: int
+    azure_endpoint: str | None
+    azure_version: str | None
+    azure_deployment: str | None
+
+
+@exact
+class EmbeddingModelShape(EmbeddingConfigShape):
+    """An embedding model that can be had now. Its `handle` is what agents name."""
+
+    name: str
+    display_name: str
+    provider_name: str
+    provider_type: str
+    model_type: Literal["embedding"]
+
+
+@exact
+class PassageShape(TypedDict):
+    """A note in archival memory."""
+
+    id: str
+    text: str
+    tags: list[str]
+    metadata: Object
+    archive_id: str
+    source_id: str | None
+    file_id: str | None
+    file_name: str | None
+    embedding: list[float] | None
+    embedding_config: EmbeddingConfigShape | None
+    is_deleted: bool
+    created_at: Time
+    updated_at: Time
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
+class FoundPassageShape(TypedDict):
+    """A note that was found."""
+
+    id: str
+    timestamp: Time
+    content: str
+    tags: list[str]
+
+
+@exact
+class PassageSearchShape(TypedDict):
+    """Notes that were found, the best first."""
+
+    results: list[FoundPassageShape]
+    count: int
+
+
+@exact
+class HealthShape(TypedDict):
+    """Which version answers."""
+
+    version: str
+    status: str
