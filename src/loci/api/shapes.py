@@ -11,7 +11,8 @@ Object: TypeAlias = dict[str, Any]
 Time: TypeAlias = str | None
 """UTC with microseconds, such as `2026-01-01T00:00:00.000000Z`."""
 
-exact = with_config(ConfigDict(extra="forbid"))
+exact = with_config(ConfigDict(extra="forbid", defer_build=True))
+"""All fields and no others. Built when the document is asked for, so that the server starts without waiting for it."""
 
 
 @exact
