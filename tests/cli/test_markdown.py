@@ -38,9 +38,9 @@ def test_pieces_make_the_same_blocks_as_the_whole(pieces: list[str]):
 
 
 def drawn(content: object, width: int = 40) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    console.print(content)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    file = io.StringIO()
+    Console(file=file, width=width).print(content)
+    return file.getvalue()
 
 
 def test_only_the_tail_of_a_long_block_is_drawn():

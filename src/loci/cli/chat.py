@@ -117,17 +117,13 @@ def _talk(session: Session) -> None:
     while True:
         try:
             line = prompt.ask()
-        except KeyboardInterrupt:
-            screen.note("Ctrl-D or /quit leaves.")
-            continue
-        except EOFError:
-            break
-        try:
             if line.startswith("/"):
                 obey(session, line)
             elif line:
                 _exchange(session, line)
-        except Leave:
+        except KeyboardInterrupt:
+            screen.note("Ctrl-D or /quit leaves.")
+        except (EOFError, Leave):
             break
         except LociError as error:
             screen.complain(error)

@@ -53,5 +53,14 @@ class Block:
         full = [number for number, line in enumerate(lines) if any(segment.text.strip() for segment in line)]
         trimmed = lines[full[0] : full[-1] + 1] if full else []
         for line in trimmed[-self._lines_max :] if self._lines_max else trimmed:
-            yield from line
+            yield from _without_padding(line)
             yield Segment.line()
+
+
+def _without_padding(line: list[Segment]) -> list[Segment]:
+    """The line without the spaces that only fill it up: who copies an answer wants none of them."""
+    while line and not line[-1].text.strip() and not (line[-1].style and line[-1].style.bgcolor):
+        line = line[:-1]
+    if not line or (line[-1].style and line[-1].style.bgcolor):
+        return line
+    return [*line[:-1], Segment(line[-1].text.rstrip(), line[-1].style)]

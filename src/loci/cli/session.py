@@ -14,7 +14,7 @@ from letta_client.types.conversations.message_create_params import Message as Ne
 from letta_client.types.message_create_param import MessageCreateParam
 
 from loci.cli.connect import Connection
-from loci.cli.turn import Painter, Turn, follow
+from loci.cli.turn import Call, Painter, Turn, follow
 from loci.ids import new_uuid
 
 DEFAULT = "default"
@@ -56,7 +56,8 @@ class Session:
             ApprovalReturnParam(type="approval", tool_call_id=call_id, approve=each.approve, reason=each.reason)
             for call_id, each in decisions.items()
         ]
-        return self._follow(ApprovalCreateParam(type="approval", approvals=approvals, otid=new_uuid()), painter)
+        known = dict(self.last.asked) if self.last else {}
+        return self._follow(ApprovalCreateParam(type="approval", approvals=approvals, otid=new_uuid()), painter, known)
 
     def stop(self) -> bool:
         """Cancel whatever is under way in this conversation; False if nothing is."""
@@ -94,7 +95,7 @@ class Session:
                 break
         return list(reversed(found.items()))
 
-    def _follow(self, message: NewMessage, painter: Painter) -> Turn:
+    def _follow(self, message: NewMessage, painter: Painter, known: dict[str, Call] | None = None) -> Turn:
         def ask() -> Iterable[LettaStreamingResponse]:
             return self.connection.client.conversations.messages.create(
                 self.conversation_id,
@@ -104,10 +105,11 @@ class Session:
                 stream_tokens=self.by_tokens,
             )
 
-        self.last = follow(ask, painter, self._cancel)
-        if self.last.usage is not None:
-            self.context_tokens = self.last.usage.context_tokens
-        return self.last
+        turn = self.last = Turn(painter, calls=known or {})
+        follow(ask, turn, self._cancel)
+        if turn.usage is not None:
+            self.context_tokens = turn.usage.context_tokens
+        return turn
 
     def _cancel(self, run_id: str) -> None:
         with contextlib.suppress(letta_client.ConflictError):  # it ended in this very moment

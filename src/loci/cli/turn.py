@@ -147,12 +147,12 @@ News: TypeAlias = LettaStreamingResponse | letta_client.APIError | _Note
 Ask: TypeAlias = Callable[[], Iterable[LettaStreamingResponse]]
 
 
-def follow(ask: Ask, painter: Painter, cancel: Callable[[str], None]) -> Turn:
-    """Ask, and show the answer as it comes. `cancel` is called with the id of the run, as soon as that is known.
+def follow(ask: Ask, turn: Turn, cancel: Callable[[str], None]) -> None:
+    """Ask, and feed the answer to the turn as it comes. `cancel` is called with the id of the run, once that is known.
 
     What goes wrong on the way ends the turn and stands in its `error`.
     """
-    turn, news = Turn(painter), queue.SimpleQueue[News]()
+    news = queue.SimpleQueue[News]()
     threading.Thread(target=_read, args=(ask, news.put), daemon=True, name="loci-answer").start()
     interrupts, cancelled = 0, False
     with _on_interrupt(lambda: news.put(_Note.INTERRUPT)):
@@ -168,7 +168,6 @@ def follow(ask: Ask, painter: Painter, cancel: Callable[[str], None]) -> Turn:
             if interrupts and turn.run_id and not cancelled:
                 cancelled = True
                 cancel(turn.run_id)
-    return turn
 
 
 def _read(ask: Ask, put: Callable[[News], None]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from letta_client import Letta
+from letta_client import APIStatusError, Letta
 from letta_client.types import AgentState
 from letta_client.types.agents import Block
 from letta_client.types.message_search_response import (
@@ -18,6 +18,8 @@ from loci.cli import screen
 
 _FULL = 0.9
 _HIT_CHARS = 400
+_CANNOT = frozenset({400, 404, 405, 501})
+"""How servers say that they do not search messages, which the API leaves open to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,14 @@ class Hit:
 def search(client: Letta, agent_id: str, query: str, limit: int) -> list[Hit]:
     """What fits the words or the meaning: from the archive first, then from all that was ever said."""
     passages = client.agents.passages.search(agent_id, query=query, top_k=limit).results
-    messages = client.messages.search(query=query, agent_id=agent_id, limit=limit)
-    return [
-        *(Hit("archive", each.id, each.timestamp, each.content) for each in passages),
-        *(_said(each) for each in messages),
-    ]
+    found = [Hit("archive", each.id, each.timestamp, each.content) for each in passages]
+    try:
+        messages = client.messages.search(query=query, agent_id=agent_id, limit=limit)
+    except APIStatusError as error:
+        if error.status_code not in _CANNOT:
+            raise
+        return found
+    return [*found, *(_said(each) for each in messages)]
 
 
 def _said(item: MessageSearchResponseItem) -> Hit:
