@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from loci.types.actor import Actor
 from loci.types.messages import ToolCall
 from tests.api.clients import client_of
 
@@ -117,7 +116,7 @@ async def test_nothing_that_was_said_to_a_deleted_agent_is_left(tmp_path):
         made = await client.sdk.agents.create()
         client.live.model.add("Hello.")
         await client.sdk.agents.messages.create(made.id, input="a word like heliotrope")
-        await client.live.core.recall.catch_up(Actor(), made.id)
+        await client.live.core.recall.index(Actor(), made.id)
         await client.sdk.agents.delete(made.id)
         left = await client.live.core.store.read(
             lambda tx: [
