@@ -60,7 +60,7 @@ class Wanted:
 class Candidate:
     """A text that may be the answer.
 
-    `words` says how much of the query it holds, rare words counting more: 0 for none, about 1 for all, so that it can be
+    `words` says how much of the query it holds, rare words counting more: 0 for none, about 1 for all. So it can be
     compared across scopes. `likeness` is a cosine.
     """
 
