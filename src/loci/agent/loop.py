@@ -141,7 +141,7 @@ async def _ask(turn: Turn, kit: Kit, request: ModelRequest, work: Work) -> Finis
         raise LociError("The run has no model.")
     previews = turn.request.stream_tokens
     asking = _asking(turn)
-    turn.partial = ""
+    turn.partial, turn.partial_id = "", work.message_id
     async for event in turn.model.stream(request):
         if isinstance(event, Finished | Failed):
             turn.partial = ""

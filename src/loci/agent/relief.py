@@ -18,9 +18,10 @@ from loci.memory import compaction
 from loci.memory.compaction import CompactionPlan
 from loci.memory.repair import MADE_UP
 from loci.model.base import Finished, ModelRequest
-from loci.model.tokens import estimate, message_bytes
+from loci.model.tokens import estimate, message_bytes, messages_bytes
 from loci.store import conversations, messages
 from loci.store.base import Transaction
+from loci.store.turns import zone_named
 from loci.types.agents import ModelSettings
 from loci.types.events import Compacted, MessageStored
 from loci.types.json import JsonObject
@@ -92,18 +93,20 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
         return None if not clipped else await _settled(turn, kit, trigger)
     before_count, before_tokens = len(turn.window.messages), turn.tokens_now(kit)
     words, written_by = await _summarise(turn, kit, plan)
-    summary = _summary_message(turn, plan, words, written_by, kit.clock.now())
-    await kit.store.write(_save, kit, turn, plan, summary)
-    _replace_window(turn, [summary, *_kept(turn, plan)])
-    turn.conversation = replace(turn.conversation, warned=False)
+    kept = _kept(turn, plan)
+    after_bytes = len(words.encode()) + messages_bytes(kept)
     stats: JsonObject = {
         "trigger": trigger,
         "context_tokens_before": before_tokens,
-        "context_tokens_after": turn.tokens_now(kit),
+        "context_tokens_after": cost.system + cost.tools + estimate(after_bytes, ratio),
         "context_window": turn.window_tokens,
         "messages_count_before": before_count,
-        "messages_count_after": len(turn.window.messages),
+        "messages_count_after": len(kept) + 1,
     }
+    summary = _summary_message(turn, plan, words, written_by, stats, now=kit.clock.now())
+    await kit.store.write(_save, kit, turn, plan, summary)
+    _replace_window(turn, [summary, *kept])
+    turn.conversation = replace(turn.conversation, warned=False)
     turn.emit(Compacted(summary=summary, trigger=trigger, stats=stats))
     return Relief(summary=summary, stats=stats)
 
@@ -160,9 +163,12 @@ async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, s
     clip_chars = min(settings.clip_chars or room, room)
     if own:
         asked = [*plan.evicted, _plain(turn, prompt, kit.clock.now())]
-        request = ModelRequest(system=turn.window.system.text, messages=asked)
+        tools = tuple(turn.bundle.schemas.values())
+        # The calls among the messages need their tools beside them for some providers, but none may be called now.
+        request = ModelRequest(system=turn.window.system.text, messages=asked, tools=tools, tool_choice="none")
     else:
-        told = compaction.transcript(plan.evicted, clip_chars)
+        zone = zone_named(turn.bundle.agent.timezone)
+        told = compaction.transcript(plan.evicted, clip_chars, zone)
         request = ModelRequest(system=prompt, messages=[_plain(turn, told, kit.clock.now())], settings=ModelSettings())
 
     async def ask() -> str:
@@ -202,7 +208,9 @@ def _plain(turn: Turn, text: str, now: datetime) -> Message:
     )
 
 
-def _summary_message(turn: Turn, plan: CompactionPlan, words: str, written_by: str, now: datetime) -> Message:
+def _summary_message(
+    turn: Turn, plan: CompactionPlan, words: str, written_by: str, stats: JsonObject, *, now: datetime
+) -> Message:
     when = time_text(now, turn.bundle.agent.timezone)
     return Message(
         id=new_id("message"),
@@ -219,6 +227,7 @@ def _summary_message(turn: Turn, plan: CompactionPlan, words: str, written_by: s
             "summary": words,
             "covers": compaction.covered_ids(plan.evicted),
             "mode": turn.bundle.agent.compaction_settings.mode,
+            "compaction_stats": stats,
         },
     )
 

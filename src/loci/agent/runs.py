@@ -173,8 +173,7 @@ class Runs:
             if message.role not in (Role.USER, Role.APPROVAL):
                 live.emit(MessageStored(message=message))
         run = opened.run
-        ending = Ending(reason=run.stop_reason or StopReason.ERROR)
-        live.emit(RunEnded(run_id=run.id, ending=ending, usage=run.usage, step_count=run.step_count))
+        live.emit(RunEnded(run_id=run.id, ending=_ending_of(run), usage=run.usage, step_count=run.step_count))
         return live
 
     def live(self, run_id: str) -> LiveRun | None:
@@ -283,3 +282,15 @@ def _close_questions(tx: Transaction, actor: Actor, conversation_id: str, now: d
     pending = approvals.of_conversation(tx, actor, conversation_id, pending_only=True)
     approvals.close(tx, actor, conversation_id, ApprovalStatus.CANCELLED, now)
     return list(dict.fromkeys(item.run_id for item in pending))
+
+
+def _ending_of(run: Run) -> Ending:
+    """How a stored run ended."""
+    error = run.error or {}
+    kind, message, detail = (error.get(key) for key in ("error_type", "message", "detail"))
+    return Ending(
+        reason=run.stop_reason or StopReason.ERROR,
+        error_type=kind if isinstance(kind, str) else None,
+        message=message if isinstance(message, str) else None,
+        detail=detail if isinstance(detail, str) else None,
+    )

@@ -181,7 +181,7 @@ def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s
 def _partial(turn: Turn, now: datetime) -> Message:
     """What the model had said before it was stopped: the user saw it, so it is kept."""
     return Message(
-        id=new_id("message"),
+        id=turn.partial_id,
         role=Role.ASSISTANT,
         trust=Trust.AGENT,
         parts=(Text(turn.partial),),

@@ -62,7 +62,12 @@ class Prepared:
 def prepare(turn: Turn, kit: Kit, calls: Sequence[ToolCall]) -> list[Prepared]:
     """Check each call against what is offered, the rules and its schema, and see whether it must be asked for."""
     past = turn.window.past_calls()
-    return [_prepare_one(turn, kit, call, past) for call in calls]
+    prepared: list[Prepared] = []
+    for call in calls:
+        prepared.append(_prepare_one(turn, kit, call, past))
+        # A parallel call counts for those after it, but what it returns is not known yet.
+        past = [*past, rules.PastCall(name=call.name, output=None, ok=False)]
+    return prepared
 
 
 def _prepare_one(turn: Turn, kit: Kit, call: ToolCall, past: list[rules.PastCall]) -> Prepared:
@@ -81,16 +86,24 @@ def _prepare_one(turn: Turn, kit: Kit, call: ToolCall, past: list[rules.PastCall
         return Prepared(call=call, result=error_result(call, f"Error: request to call tool denied.{reason}"))
     if schema is None:
         return Prepared(call=call, result=error_result(call, f"Error: there is no tool '{call.name}'."))
-    return _checked(turn, kit, call, schema, tool if client is None else None)
+    return _checked(turn, kit, call, schema, tool if client is None else None, past=past)
 
 
-def _checked(turn: Turn, kit: Kit, call: ToolCall, schema: ToolSchema, tool: Tool | None) -> Prepared:
+def _fixed(turn: Turn, name: str, past: list[rules.PastCall]) -> JsonObject:
+    """Arguments that a rule sets, whatever the model wrote."""
+    tool_rules = turn.bundle.agent.tool_rules
+    return rules.allowed(tool_rules, turn.bundle.tools, past).args.get(name, EMPTY) if tool_rules else EMPTY
+
+
+def _checked(
+    turn: Turn, kit: Kit, call: ToolCall, schema: ToolSchema, tool: Tool | None, *, past: list[rules.PastCall]
+) -> Prepared:
     heartbeat = False
     try:
         written: JsonObject = parse_arguments(call.arguments)
         if turn.kind.heartbeats:
             _, heartbeat, written = split_arguments(written)
-        args = fit(schema, written)
+        args = fit(schema, {**written, **_fixed(turn, call.name, past)})
     except LociError as error:
         return Prepared(call=call, result=error_result(call, f"Error: {error}"))
     if tool is None:

@@ -70,6 +70,8 @@ class Turn:
     failures: dict[str, int] = field(default_factory=dict[str, int])
     flushes: int = 0
     """How often this run has compacted because the provider refused the prompt."""
+    partial_id: str = ""
+    """The id under which the message that is being written is previewed."""
     partial: str = ""
     """What the model had said when it was stopped in the middle."""
 
