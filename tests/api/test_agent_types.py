@@ -116,7 +116,9 @@ async def test_nothing_that_was_said_to_a_deleted_agent_is_left(tmp_path):
         made = await client.sdk.agents.create()
         client.live.model.add("Hello.")
         await client.sdk.agents.messages.create(made.id, input="a word like heliotrope")
-        await client.live.core.recall.index(Actor(), made.id)
+        words = {"query": "heliotrope"}
+        found = await client.sdk.agents.tools.run("conversation_search", agent_id=made.id, args=words)
+        assert "heliotrope" in str(found.func_return)
         await client.sdk.agents.delete(made.id)
         left = await client.live.core.store.read(
             lambda tx: [
