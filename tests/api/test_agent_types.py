@@ -111,7 +111,13 @@ async def test_a_question_that_waits_is_part_of_the_agent_that_asked_it(tmp_path
         assert agent.pending_approval is None
 
 
+TABLES = ("search_scopes", "search_rows", "message_words", "messages", "runs")
+
+
 async def test_nothing_that_was_said_to_a_deleted_agent_is_left(tmp_path):
+    def counts(tx):
+        return [tx.one(f"select count(*) as n from {table}")["n"] for table in TABLES]
+
     async with client_of(tmp_path) as client:
         made = await client.sdk.agents.create()
         client.live.model.add("Hello.")
@@ -119,14 +125,6 @@ async def test_nothing_that_was_said_to_a_deleted_agent_is_left(tmp_path):
         words = {"query": "heliotrope"}
         found = await client.sdk.agents.tools.run("conversation_search", agent_id=made.id, args=words)
         assert "heliotrope" in str(found.func_return)
+        assert all(await client.live.core.store.read(counts))
         await client.sdk.agents.delete(made.id)
-        left = await client.live.core.store.read(
-            lambda tx: [
-                tx.all(f"select * from {table}") for table in ("search_scopes", "search_rows", "messages", "runs")
-            ]
-        )
-        assert left == [[], [], [], []]
-        found = await client.live.core.store.read(
-            lambda tx: tx.all("select rowid from message_words where message_words match 'heliotrope*'")
-        )
-        assert found == []
+        assert await client.live.core.store.read(counts) == [0] * len(TABLES)
