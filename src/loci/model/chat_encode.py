@@ -186,6 +186,8 @@ class Encoder:
                 young = self._kept.young
             if not data:
                 continue
+            if (calls and message.role is not Role.ASSISTANT) or (results and message.role is not Role.TOOL):
+                return None
             if results:
                 if not waiting.issuperset(results):
                     return None
