@@ -43,11 +43,11 @@ class Turn:
     at: datetime
 
 
-def read_talks(path: Path = Path(__file__).with_name("talks.txt")) -> tuple[list[Turn], list[Question]]:
+def read_talks() -> tuple[list[Turn], list[Question]]:
     turns: list[Turn] = []
     questions: list[Question] = []
     at = datetime(2025, 1, 1, tzinfo=UTC)
-    for line in path.read_text("utf-8").splitlines():
+    for line in Path(__file__).with_name("talks.txt").read_text("utf-8").splitlines():
         mark, _, rest = line.partition(" ")
         if mark == "=":
             at = datetime.fromisoformat(f"{rest}T18:00:00+00:00")

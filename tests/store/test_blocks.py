@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,7 @@ async def test_versions_only_grow_and_the_journal_tells_every_state(
             seen.append(await shelf.versions(*holders))
         entries = await shelf.entries(Subject.BLOCK, block.id)
 
-    assert all(later >= earlier for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later >= earlier for earlier, later in pairwise(seen))
     states = [blocks.from_snapshot(block.id, entry.after) for entry in entries if isinstance(entry.after, dict)]
     assert [state.version for state in states] == list(range(1, block.version + 1))
     assert [entry.before for entry in entries[1:]] == [entry.after for entry in entries[:-1]]
