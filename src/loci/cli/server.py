@@ -7,6 +7,7 @@ start. Nothing but this machine can reach it unless an API key is set.
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 import socket
 import sys
@@ -155,6 +156,8 @@ class _Server(uvicorn.Server):
         """Stop accepting clients and let go of those that are there."""
         if self._greeting is not None:
             self._greeting.cancel()
+        # Answers that are cut off now are no errors: their runs go on. uvicorn would log a traceback for each.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager
