@@ -44,7 +44,7 @@ def undo(tx: Transaction, actor: Actor, author: Author, seq: int, *, now: dateti
     """
     entry = journal.get(tx, actor, seq)
     if entry.subject not in UNDOABLE:
-        raise BadRequest(f"Entry {seq} is about a {entry.subject.value}; only changes of memory can be taken back.")
+        raise BadRequest(f"Entry {seq} ({entry.subject.value}) is no change of a block, a note or an attachment.")
     return _take_back(tx, Editor(actor=actor, author=author, change_set_id=new_id("change"), now=now), [entry])
 
 
