@@ -17,7 +17,7 @@ def declared() -> Iterator[tuple[str, APIRoute, Callable[[str], bool]]]:
         for route in router.routes:
             if isinstance(route, APIRoute) and route.response_model is not None:
                 pattern, _, _ = compile_path(route.path)
-                yield next(iter(route.methods)), route, lambda path, pattern=pattern: bool(pattern.match(path))
+                yield next(iter(route.methods or ())), route, lambda path, pattern=pattern: bool(pattern.match(path))
 
 
 async def all_requests(client: Client) -> list[tuple[str, str, Any]]:

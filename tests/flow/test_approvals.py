@@ -32,8 +32,8 @@ async def room(tmp_path: Path, outside: Outside) -> AsyncIterator[Bench]:
         yield made
 
 
-def answers(*replies: ApprovalReply, **more: object) -> RunRequest:
-    return RunRequest(approvals=replies, **more)  # type: ignore[arg-type]
+def answers(*replies: ApprovalReply, client_tools: tuple[ToolSchema, ...] = ()) -> RunRequest:
+    return RunRequest(approvals=replies, client_tools=client_tools)
 
 
 async def test_a_call_that_must_be_asked_for_waits_and_runs_once_it_is_approved(room: Bench, outside: Outside) -> None:

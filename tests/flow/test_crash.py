@@ -15,7 +15,7 @@ from loci.errors import StoreFailure
 from loci.model.scripted import ScriptedModel
 from loci.store import blocks, runs
 from loci.store.base import Store
-from loci.testing.agents import ACTOR, Bench, Setup, bench, ending_of, events_of
+from loci.testing.agents import ACTOR, Bench, Setup, bench, ending_of, events_of, messages_of
 from loci.testing.crashing import Crash, CrashingStore
 from loci.types.messages import Message, Role
 from loci.types.runs import StopReason
@@ -68,7 +68,7 @@ async def run_until_killed(
             tasks = list(room.runs._tasks)
             await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
             died = any(isinstance(task.exception(), Crash) for task in tasks if task.done() and not task.cancelled())
-            killed.told = [event.message for event in live._events if hasattr(event, "message")]
+            killed.told = messages_of(live._events)
             ended.cancel()
         except Crash:
             died = True

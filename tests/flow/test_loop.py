@@ -217,8 +217,10 @@ async def test_agents_of_the_memgpt_family_speak_with_a_tool_and_think_in_argume
     thoughts = [part.text for item in messages_of(events) for part in item.parts if isinstance(part, Reasoning)]
     assert thoughts == ["first look", "now speak"]
     assert room.model.requests[0].tool_choice == "required"
-    shown = {tool.name: tool.parameters for tool in room.model.requests[0].tools}
-    assert list(shown["look"]["properties"]) == ["thinking", "text", "request_heartbeat"]  # type: ignore[call-overload]
+    look = next(tool for tool in room.model.requests[0].tools if tool.name == "look")
+    properties = look.parameters["properties"]
+    assert isinstance(properties, dict)
+    assert list(properties) == ["thinking", "text", "request_heartbeat"]
 
 
 async def test_without_a_heartbeat_the_turn_of_a_memgpt_agent_ends(room: Bench) -> None:

@@ -1,6 +1,7 @@
 """A few tools for flow tests: memory in the step's transaction, and effects outside of it."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loci.errors import BlockUnknown, ToolRefused
@@ -23,7 +24,7 @@ def schema(name: str, *arguments: str) -> ToolSchema:
     return ToolSchema(name=name, description=f"The tool {name}.", parameters=parameters)
 
 
-def _insert(blocks: "list[Block] | tuple[Block, ...]", args: JsonObject) -> MemoryOutcome:
+def _insert(blocks: Sequence[Block], args: JsonObject) -> MemoryOutcome:
     block = next((item for item in blocks if item.label == args["label"]), None)
     if block is None:
         raise BlockUnknown(f"Block field {args['label']} does not exist.")
@@ -61,8 +62,14 @@ def builtins(outside: Outside) -> dict[str, BuiltinTool]:
         effect="memory",
         memory=_insert,
     )
-    named = {"look": "pure", "post": "once", "fail": "pure", "crash": "pure", "conversation_search": "pure"}
-    extra: dict[str, BuiltinTool] = {name: outside.tool(name, effect) for name, effect in named.items()}  # type: ignore[arg-type]
+    named: dict[str, Effect] = {
+        "look": "pure",
+        "post": "once",
+        "fail": "pure",
+        "crash": "pure",
+        "conversation_search": "pure",
+    }
+    extra: dict[str, BuiltinTool] = {name: outside.tool(name, effect) for name, effect in named.items()}
     others = {
         name: BuiltinTool(schema=schema(name, "label"), tool_type=ToolType.SLEEPTIME, effect="memory", memory=_insert)
         for name in ("memory_replace",)

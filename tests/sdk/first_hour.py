@@ -99,7 +99,8 @@ def after(client: Letta, agent_id: str) -> None:
     assert len(client.agents.passages.list(agent_id)) == 3
     pages(client, agent_id)
     answer = client.agents.messages.create(agent_id, input="@say Still here.")
-    assert answer.messages[-1].content == "Still here."
+    last: Any = answer.messages[-1]
+    assert last.content == "Still here."
 
 
 def main() -> None:

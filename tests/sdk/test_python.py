@@ -53,7 +53,7 @@ def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
         stream = client.agents.messages.create(agent_id, messages=[{"role": "user", "content": SLOW}], streaming=True)
         try:
             for event in stream:
-                seen.append(event.message_type)
+                seen.append(str(event.message_type))
                 if event.message_type == "tool_return_message":
                     acknowledged.set()
         except Exception:

@@ -1,6 +1,6 @@
 """An agent server without HTTP, for tests: a real store, scripted models, and short ways to talk."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,7 +115,7 @@ def memory_tools(store: Store, models: Models, clock: Clock) -> dict[str, Builti
 
 
 @asynccontextmanager
-async def bench(folder: Path, tools: Tools, setup: Setup | None = None) -> AsyncIterator[Bench]:
+async def bench(folder: Path, tools: Tools, setup: Setup | None = None) -> AsyncGenerator[Bench]:
     """A kit on a database in that folder; what is unfinished there is not taken up by itself."""
     clock, chosen = FakeClock(), setup or Setup()
     scripted = chosen.model or ScriptedModel.of(clock=clock)

@@ -3,7 +3,7 @@
 Tests ask for a store here and not for a driver, so that the same tests can run on another database.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ OTHER_ACTOR = Actor(
 
 
 @asynccontextmanager
-async def open_store(folder: Path) -> AsyncIterator[Store]:
+async def open_store(folder: Path) -> AsyncGenerator[Store]:
     """An open, empty database that is gone with the folder."""
     store = SQLiteStore(folder / "loci.db", durability="normal")
     await store.open()
