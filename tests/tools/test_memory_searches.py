@@ -13,9 +13,8 @@ from loci.store import archives, blocks, messages, passages
 from loci.store.conversations import default_id
 from loci.testing.agents import ACTOR, SYSTEM, Bench, bench, memory_tools, messages_of
 from loci.tools.base import BuiltinTool
-from loci.tools.builtin.memory import memory_builtins
-from loci.types.messages import Message, Role, Text, ToolCall, ToolResult, Trust
 from loci.types.memory import Passage
+from loci.types.messages import Message, Role, Text, ToolCall, ToolResult, Trust
 
 AGENT = NewAgent(
     model="scripted/default",
@@ -109,20 +108,23 @@ async def test_what_tools_said_is_not_searched_and_the_agent_is_told(room: Bench
 
 
 async def test_a_page_is_bounded_and_says_how_to_go_on(room: Bench):
+    """The words of the 30 parcels count a little for the message beside the last one, too."""
     for number in range(30):
         await said(room, f"parcel {number} " + "x" * 1_900, f"2025-01-{number + 1:02}T12:00")
+    await said(room, "the end", "2025-02-01T12:00")
     seen: list[str] = []
     offset: int | None = 0
     while offset is not None:
         page = orjson.loads((await use(room, "conversation_search", query="parcel", limit=30, offset=offset)).text)
         assert sum(len(row["content"]) for row in page["results"]) <= 20_000
-        assert page["message"] == f"Showing {len(page['results'])} of 30 results:"
+        assert page["message"] == f"Showing {len(page['results'])} of 31 results:"
         seen += [row["content"][:9] for row in page["results"]]
         offset = page.get("next_offset")
 
-    assert len(set(seen)) == len(seen) == 30
+    assert len(set(seen)) == len(seen) == 31
+    assert seen[-1] == "the end"
     beyond = await use(room, "conversation_search", query="parcel", offset=99)
-    assert beyond.text == "No more results: there are 30."
+    assert beyond.text == "No more results: there are 31."
 
 
 async def test_a_long_message_is_shown_where_it_fits_the_query(room: Bench):
@@ -153,7 +155,6 @@ async def test_foreign_texts_are_marked(room: Bench):
         "*** Update Block: human\n-Ada.\n+Eva.\n*** Add Block: x\n+1\n*** Add Block: x\n+2",
         "*** Add Block: x\n+1\n*** Update Block: human\n*** Move to: notes",
         "*** Update Block: human\n-Ada.\n+Eva.\n*** Update Block: human\n-Ada.\n+Ina.",
-        "*** Delete Block: human\n*** Update Block: human\n*** Move to: x\n*** Add Block: x\n+1",
     ],
 )
 async def test_a_set_that_is_refused_in_the_middle_leaves_nothing_behind(room: Bench, patch: str):
@@ -186,7 +187,7 @@ def described(tool: BuiltinTool) -> list[str]:
 
 async def test_every_tool_tells_when_to_use_it_and_what_its_arguments_mean(room: Bench):
     for name, tool in room.kit.builtins.items():
-        if name in memory_builtins.__globals__ or tool.memory is not None:
+        if name.endswith("_search") or tool.memory is not None:
             assert len(tool.schema.description) > 40, name
             assert all(len(text) > 10 for text in described(tool)), name
             assert (tool.memory is None) != (tool.outside is None), name

@@ -6,6 +6,7 @@ from loci.types.json import JsonObject, JsonValue
 from loci.types.tools import ToolSchema
 
 _LABEL = "Label of the block, as shown in <memory_blocks>."
+_PATCH = "The lines of the patch. Unchanged lines around an edit make its place certain."
 _DATES = "ISO 8601, such as 2026-03-01 or 2026-03-01T18:00; inclusive, in your timezone."
 
 
@@ -122,7 +123,7 @@ MEMORY_PATCH = schema(
     "away) and '+' (added), without line numbers; or, for several blocks, a patch with sections "
     "'*** Add Block: LABEL', '*** Update Block: LABEL' (with '*** Move to: NEW_LABEL' to rename it) and "
     "'*** Delete Block: LABEL'.",
-    {"label": text("Label of the block to patch; ignored if the patch names blocks."), "patch": text("The patch.")},
+    {"label": text("Label of the block to patch; ignored if the patch names blocks."), "patch": text(_PATCH)},
     "label",
     "patch",
 )
