@@ -177,11 +177,7 @@ async def test_a_message_that_was_changed_or_deleted_is_found_as_it_is_now(desk:
     assert await found(desk, "zebra") == []
     assert (await found(desk, "giraffe"))[0] == "The code is giraffe."
 
-    def erase(tx: Transaction) -> None:
-        turns.forget_conversation(tx, ME, thread)
-        conversations.delete(tx, ME, thread)
-
-    await desk.store.write(erase)
+    await desk.store.write(conversations.delete, ME, thread)
     assert await found(desk, "giraffe") == []
     left = await desk.store.read(lambda tx: tx.one("select count(*) as n from message_words"))
     assert left == {"n": 0}

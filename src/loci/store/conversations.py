@@ -6,6 +6,7 @@ from datetime import datetime
 
 from loci.errors import BadRequest, Busy, NotFound
 from loci.ids import same_uuid
+from loci.store import turns
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import page_clause
 from loci.store.rows import (
@@ -262,6 +263,7 @@ def delete(tx: Transaction, actor: Actor, conversation_id: str) -> None:
         raise BadRequest("The main thread of an agent goes only with the agent itself.")
     if conversation.busy_run_id is not None:
         raise Busy(run_id=conversation.busy_run_id)
+    turns.forget_conversation(tx, actor, conversation_id)
     tx.run(DELETE, {"id": conversation_id, "organization_id": actor.organization_id})
 
 
