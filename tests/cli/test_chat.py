@@ -25,7 +25,7 @@ def client(server: Served) -> Letta:
 
 
 def talk(server: Served, agent: str, *words: str, **environment: str) -> AbstractContextManager[Terminal]:
-    return terminal("chat", agent, *words, LOCI_BASE_URL=server.url, **environment)
+    return terminal("chat", agent, *words, LOCI_BASE_URL=server.url, **environment)  # pyright: ignore[reportArgumentType]  variables of the environment
 
 
 def ready(screen: Terminal) -> None:
