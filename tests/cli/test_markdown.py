@@ -47,6 +47,10 @@ def test_only_the_tail_of_a_long_block_is_drawn():
     assert drawn(Block("a  \nb  \nc  \nd", 2)).split() == ["c", "d"]
 
 
+def test_a_line_stays_a_line_and_is_not_filled_up_with_spaces():
+    assert drawn(Block("\none\ntwo\n\n- three\n")) == "one\ntwo\n\n • three\n"
+
+
 def test_a_link_shows_where_it_leads():
     assert "https://evil.example" in drawn(Block("[bank](https://evil.example)"), 80)
 

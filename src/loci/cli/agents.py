@@ -31,11 +31,9 @@ def list_agents(
     """
     List agents, the newest first.
 
-    [dim]Examples[/dim]
-
-    loci agents list
-
-    loci agents list --json | jq -r '.[].name'
+    Examples:
+      loci agents list
+      loci agents list --json | jq -r '.[].name'
     """
     with connected(server, api_key) as connection:
         agents = connection.client.agents.list(limit=limit, order="desc").items
@@ -62,11 +60,9 @@ def create(
     """
     Create an agent with a memory of itself, of you, and an archive.
 
-    [dim]Examples[/dim]
-
-    loci agents create ada
-
-    loci agents create ada --model ollama/qwen3:8b --human "Lives in Porto, vegetarian."
+    Examples:
+      loci agents create ada
+      loci agents create ada --model ollama/qwen3:8b --human "Lives in Porto."
     """
     with connected(server, api_key) as connection:
         agent = create_agent(connection.client, name, model=model, persona=persona, human=human)
@@ -84,9 +80,8 @@ def show(
     """
     Show an agent: its model, tools and memory.
 
-    [dim]Example[/dim]
-
-    loci agents show ada
+    Example:
+      loci agents show ada
     """
     with connected(server, api_key) as connection:
         found = agent_called(connection.client, agent)
@@ -120,9 +115,8 @@ def delete(
     """
     Delete an agent with its conversations. Its memory blocks stay and can be attached to another agent.
 
-    [dim]Example[/dim]
-
-    loci agents delete ada --yes
+    Example:
+      loci agents delete ada --yes
     """
     with connected(server, api_key) as connection:
         found = agent_called(connection.client, agent)

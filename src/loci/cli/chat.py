@@ -32,7 +32,7 @@ _PREVIEW_CHARS = 100
 @app.command()
 def chat(
     agent: Annotated[
-        str | None, typer.Argument(metavar="[AGENT]", help="Name or id; the one used last if left out.")
+        str | None, typer.Argument(metavar="AGENT", help="Name or id; the one used last if left out.")
     ] = None,
     *,
     message: Annotated[
@@ -51,18 +51,15 @@ def chat(
     """
     Talk to an agent and watch it remember.
 
-    Without a server on this machine the data is opened directly; without any agent one is made.
-    A message from a pipe is answered like one given with -m.
+    Without a server on this machine the data is opened directly;
+    without any agent one is made. A message from a pipe is answered
+    like one given with -m.
 
-    [dim]Examples[/dim]
-
-    loci chat
-
-    loci chat ada --new
-
-    loci chat ada -m "What do you know about me?"
-
-    git log -5 | loci chat ada --json | jq -r .stop_reason
+    Examples:
+      loci chat
+      loci chat ada --new
+      loci chat ada -m "What do you know about me?"
+      git log -5 | loci chat ada --json | jq -r .stop_reason
     """
     text = _given_message(message, json=json)
     with connected(server, api_key) as connection:
@@ -147,7 +144,7 @@ def _greet(session: Session) -> None:
 def _explain_stand_in(connection: Connection) -> None:
     real = [model.handle for model in connection.client.models.list() if model.handle and model.handle != SCRIPTED]
     advice = f"There are real models now; give the agent one: /model {real[0]}" if real else f"{SETUP} (Here: /model)"
-    stand_in = "This agent has no language model, only a script that knows a few phrases."
+    stand_in = "This agent has no language model, only a script that knows a few phrases: try “my name is Ada”."
     screen.talk.print(Text(f"{stand_in} {advice}", "yellow"))
 
 

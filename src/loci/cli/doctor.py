@@ -31,11 +31,9 @@ def doctor(json: JsonOption = False) -> None:
 
     It changes nothing, and can be asked while a server runs.
 
-    [dim]Examples[/dim]
-
-    loci doctor
-
-    loci doctor --json | jq -r '.findings[] | select(.level != "ok") | .message'
+    Examples:
+      loci doctor
+      loci doctor --json | jq -r '.findings[] | select(.level != "ok") | .message'
     """
     environment = dict(os.environ)  # explaining the environment is the one reason to read it outside of the settings
     try:
@@ -86,9 +84,8 @@ def _report(settings: Mapping[str, tuple[str, str]], findings: Sequence[Finding]
         screen.out.print()
     for finding in findings:
         mark, style = _MARKS[finding.level]
-        screen.out.print(
-            Text.assemble((f"{mark} ", style), (f"{finding.check:<{_INDENT - 2}}", "dim"), finding.message)
-        )
+        head = Text.assemble((f"{mark} ", style), (finding.check, "dim"))
+        screen.item(screen.out, head, finding.message, indent=_INDENT)
         if finding.hint:
             screen.indented(screen.out, finding.hint, indent=_INDENT, style="dim")
     screen.out.print(_verdict(findings))

@@ -30,11 +30,7 @@ HELP = """
 Agents that remember: a server that speaks the Letta V1 API, and a terminal to talk to its agents.
 
 Begin with [bold]loci chat[/bold]: it works at once, without a server and without a key.
-"""
-EPILOG = """
-[bold]loci chat[/bold]  talk; an agent is made if there is none \n
-[bold]loci server[/bold]  serve http://127.0.0.1:8283 for SDKs and other programs \n
-[bold]loci doctor[/bold]  find out what is missing \n
+For SDKs and other programs: [bold]loci server[/bold].
 """
 
 
@@ -52,7 +48,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     help=HELP,
-    epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -38,6 +38,10 @@ class Answer(Markdown):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, code_theme="ansi_dark", hyperlinks=False)
+        for token in self.parsed:
+            for part in token.children or ():
+                if part.type == "softbreak":  # in a talk, a new line is meant
+                    part.type = "hardbreak"
 
 
 class Block:

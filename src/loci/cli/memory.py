@@ -33,9 +33,8 @@ def list_blocks(
     """
     List what is always before the agent's eyes, and how full it is.
 
-    [dim]Example[/dim]
-
-    loci memory ls ada
+    Example:
+      loci memory ls ada
     """
     with connected(server, api_key) as connection:
         found = agent_called(connection.client, agent)
@@ -55,7 +54,7 @@ def _row(block: Block) -> tuple[str, str, str, str]:
 @app.command()
 def show(
     agent: AgentArgument,
-    block: Annotated[str | None, typer.Argument(metavar="[BLOCK]", help="A label; all blocks if left out.")] = None,
+    block: Annotated[str | None, typer.Argument(metavar="BLOCK", help="A label; all blocks if left out.")] = None,
     json: JsonOption = False,
     server: ServerOption = None,
     api_key: KeyOption = None,
@@ -63,11 +62,9 @@ def show(
     """
     Show memory in full.
 
-    [dim]Examples[/dim]
-
-    loci memory show ada
-
-    loci memory show ada human > human.txt
+    Examples:
+      loci memory show ada
+      loci memory show ada human > human.txt
     """
     with connected(server, api_key) as connection:
         found = agent_called(connection.client, agent)
@@ -93,11 +90,9 @@ def set_block(
     """
     Replace the text of a block. A block that the agent does not have yet is made.
 
-    [dim]Examples[/dim]
-
-    loci memory set ada human "Name: Ada. Likes tea."
-
-    loci memory set ada human - < human.txt
+    Examples:
+      loci memory set ada human "Name: Ada. Likes tea."
+      loci memory set ada human - < human.txt
     """
     text = sys.stdin.read().rstrip("\n") if value == "-" else value
     with connected(server, api_key) as connection:
@@ -125,9 +120,8 @@ def search(
     """
     Search the archive and all that was ever said, by words and by meaning.
 
-    [dim]Example[/dim]
-
-    loci memory search ada "what does she drink"
+    Example:
+      loci memory search ada "what does she drink"
     """
     query = " ".join(words).strip()
     if not query:

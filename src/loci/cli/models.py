@@ -18,11 +18,9 @@ def models(json: JsonOption = False, server: ServerOption = None, api_key: KeyOp
     """
     List the models that agents can use, asked of their servers now.
 
-    [dim]Examples[/dim]
-
-    loci models
-
-    loci models --json | jq -r '.models[].handle'
+    Examples:
+      loci models
+      loci models --json | jq -r '.models[].handle'
     """
     with connected(server, api_key) as connection:
         listed = connection.client.models.list()

@@ -43,6 +43,18 @@ def indented(console: Console, text: str, *, indent: int, style: str = "") -> No
             console.print(Text(" " * indent + line))
 
 
+def item(console: Console, head: Text, text: str, *, indent: int) -> None:
+    """Write a text beside its head; on a terminal, wrapped where it begins."""
+    head.pad_right(max(0, indent - head.cell_len))
+    if console.is_terminal:
+        grid = Table.grid()
+        grid.add_column(width=indent)
+        grid.add_row(head, Text(text))
+        console.print(grid)
+    else:
+        console.print(head + Text(text))
+
+
 def emit(value: object) -> None:
     """Write data as JSON, for programs."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")

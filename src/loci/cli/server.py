@@ -31,13 +31,14 @@ from loci.store import runs
 from loci.store.base import MEMORY
 from loci.store.owner import database_file, owned, owner_of
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
 
 GRACE_S = 1
 """How long answers that are being sent may go on after Ctrl-C."""
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter while another wants it. The event loop shares it with the thread that
-writes to the database: with Python's 5 ms, a loaded server would add up to that much to every commit.
+writes to the database. With Python's 5 ms, the slowest twentieth of the turns of 32 agents at once took 2.3 times as
+long as the median one, with this 1.8 times as long (two cores, three runs); the throughput is the same.
 """
 _BACKLOG = 2_048
 
@@ -54,16 +55,16 @@ def server(
     """
     Start the server.
 
-    It speaks the Letta V1 API: point [bold]letta-client[/bold] (PyPI) or [bold]@letta-ai/letta-client[/bold] (npm) at
-    its address. Options beat the environment (LOCI_HOST, LOCI_PORT, LOCI_DATABASE_URL), which beats config.toml.
+    It speaks the Letta V1 API: point letta-client (PyPI) or
+    @letta-ai/letta-client (npm) at its address.
 
-    [dim]Examples[/dim]
+    Options beat the environment (LOCI_HOST, LOCI_PORT, LOCI_DATABASE_URL),
+    which beats config.toml in the data folder.
 
-    loci server
-
-    loci server --port 9000 --database ./trial.db
-
-    LOCI_API_KEY=$(openssl rand -hex 24) loci server --host 0.0.0.0
+    Examples:
+      loci server
+      loci server --port 9000 --database ./trial.db
+      LOCI_API_KEY=$(openssl rand -hex 24) loci server --host 0.0.0.0
     """
     settings = _chosen(load(), host, port, database)
     configure_log(settings)

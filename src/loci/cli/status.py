@@ -17,9 +17,8 @@ def status(json: JsonOption = False, server: ServerOption = None, api_key: KeyOp
     """
     Tell whether a server runs, and where. Exit status 0 if one does, 1 if not.
 
-    [dim]Example[/dim]
-
-    loci status --json | jq -r .address
+    Example:
+      loci status --json | jq -r .address
     """
     settings = load()
     file = database_file(settings.database_url)
