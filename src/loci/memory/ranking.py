@@ -1,14 +1,15 @@
 """Mixing two scores into one order. Pure.
 
 By words a candidate has the share of the query that it holds; likeness is scaled to 0…1 over the candidates, for
-cosines of different models lie in different places. The two are added, half and half. So where few words of the query
-stand anywhere, words have little to say, and likeness decides (see docs/decisions/0006).
+cosines of different models lie in different places. So where few words of the query stand anywhere, words have little
+to say, and likeness decides (see docs/decisions/0006).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WORDS_SHARE = 0.5
+WORDS_SHARE = 2 / 3
+"""A text seldom holds more than half of a query, so this makes both about equally heavy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
