@@ -1,6 +1,7 @@
 # make serve   install into .venv and start the server     (ARGS="--port 9000" is passed on)
 # make test    install the tools too and run every test    (ARGS="tests/pure -k context" is passed on)
 # make check   everything that CI asks for: lint, types, contracts, sizes, tests
+# make bench   measure it against an instant model     (ARGS=--quick for a short look)
 # make fix     let the linter and the formatter change what they can
 # make clean   remove .venv and every cache
 
@@ -15,7 +16,7 @@ NPM := $(shell command -v npm 2>/dev/null)
 NODE_LOCK := $(wildcard tests/typescript/package-lock.json)
 NODE_STAMP := $(if $(and $(NPM),$(NODE_LOCK)),tests/typescript/node_modules/.installed)
 
-.PHONY: serve test check lint types contracts sizes fix clean
+.PHONY: serve test bench check lint types contracts sizes fix clean
 
 serve: .venv/.installed
 	$(BIN)/loci server $(ARGS)
@@ -39,6 +40,9 @@ contracts: .venv/.installed-dev
 
 sizes: .venv/.installed-dev
 	$(BIN)/python scripts/sizes.py
+
+bench: .venv/.installed-dev
+	$(BIN)/python -m bench $(ARGS)
 
 fix: .venv/.installed-dev
 	$(BIN)/ruff check --fix
