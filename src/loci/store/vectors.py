@@ -6,13 +6,14 @@ one that the scope has now are never compared with.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.rows import dump, integer, number
+from loci.store.rows import dump, integer
 from loci.store.scopes import Scope
 
 MODEL = "select number from search_models where name = :name"
@@ -107,11 +108,17 @@ def fetch(tx: Transaction, scope: Scope, dimensions: int, seqs: NDArray[np.int64
     params: dict[str, SqlValue] = {"scope": scope.number, "model": scope.model}
     if seqs is not None:
         params["seqs"] = orjson.dumps(seqs, option=orjson.OPT_SERIALIZE_NUMPY).decode()
-    rows = [row for row in tx.all(ALL if seqs is None else SOME, params) if len(_bytes(row)) == dimensions]
+    return _assembled(tx.all(ALL if seqs is None else SOME, params), dimensions)
+
+
+def _assembled(rows: Sequence[Row], dimensions: int) -> Vectors:
+    """Rows as arrays. Search spends much of its time here, so the columns are read without the usual checks."""
+    whole = [row for row in rows if len(cast("bytes", row["vector"])) == dimensions]
+    joined = b"".join([cast("bytes", row["vector"]) for row in whole])
     return Vectors(
-        seqs=np.fromiter((integer(row, "seq") for row in rows), dtype=np.int64, count=len(rows)),
-        scales=np.fromiter((number(row, "scale") for row in rows), dtype=np.float32, count=len(rows)),
-        matrix=_matrix(rows, dimensions),
+        seqs=np.array([row["seq"] for row in whole], dtype=np.int64),
+        scales=np.array([row.get("scale", 1.0) for row in whole], dtype=np.float32),
+        matrix=np.frombuffer(joined, dtype=np.int8).reshape(-1, dimensions),
     )
 
 
@@ -119,10 +126,8 @@ def fetch_codes(
     tx: Transaction, scope: Scope, dimensions: int, after_seq: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """The signs of all vectors after a seq, packed into words: (seqs, words of 64 signs by row)."""
-    rows = tx.all(SINCE, {"scope": scope.number, "model": scope.model, "seq": after_seq})
-    rows = [row for row in rows if len(_bytes(row)) == dimensions]
-    seqs = np.fromiter((integer(row, "seq") for row in rows), dtype=np.int64, count=len(rows))
-    return seqs, sign_codes(_matrix(rows, dimensions))
+    found = _assembled(tx.all(SINCE, {"scope": scope.number, "model": scope.model, "seq": after_seq}), dimensions)
+    return found.seqs, sign_codes(found.matrix)
 
 
 def sign_codes(matrix: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uint64]:
@@ -135,12 +140,3 @@ def sign_codes(matrix: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uin
 def drop_others(tx: Transaction, scope: Scope, model: int, limit: int) -> int:
     """Delete vectors of other models, some at a time. Returns how many went."""
     return tx.run(OTHERS, {"scope": scope.number, "model": model, "limit": limit})
-
-
-def _bytes(row: Row) -> bytes:
-    value = row["vector"]
-    return value if isinstance(value, bytes) else b""
-
-
-def _matrix(rows: Sequence[Row], dimensions: int) -> NDArray[np.int8]:
-    return np.frombuffer(b"".join([_bytes(row) for row in rows]), dtype=np.int8).reshape(-1, dimensions)
