@@ -31,7 +31,7 @@ select seq, agent_id from messages where conversation_id = :conversation_id and 
 FIRST_OF_RUN = "select min(seq) as seq from messages where run_id = :run_id and organization_id = :organization_id"
 TIMEZONE = "select timezone from agents where id = :agent_id and organization_id = :organization_id"
 
-BATCH_MESSAGES = 500
+BATCH_MESSAGES = 200
 SPEECH_TOOL = "send_message"
 """The tool by which agents of the older kinds speak: its argument `message` is what they said."""
 

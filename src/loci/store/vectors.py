@@ -32,7 +32,8 @@ STILL_THERE = """
 select seq from search_rows where scope = :scope and seq in (select value from json_each(:seqs))"""
 ALL = "select seq, scale, vector from search_vectors where scope = :scope and model = :model order by seq"
 SINCE = """
-select seq, vector from search_vectors where scope = :scope and model = :model and seq > :seq order by seq"""
+select seq, vector from search_vectors where scope = :scope and model = :model and seq > :seq
+order by seq limit :limit"""
 SOME = """
 select seq, scale, vector from search_vectors
 where scope = :scope and model = :model and seq in (select value from json_each(:seqs)) order by seq"""
@@ -40,6 +41,7 @@ OTHERS = """
 delete from search_vectors where scope = :scope and (model, seq) in (
     select model, seq from search_vectors where scope = :scope and model <> :model limit :limit)"""
 
+PIECE_ROWS = 5_000
 _LARGEST = 127
 
 
@@ -125,9 +127,18 @@ def _assembled(rows: Sequence[Row], dimensions: int) -> Vectors:
 def fetch_codes(
     tx: Transaction, scope: Scope, dimensions: int, after_seq: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """The signs of all vectors after a seq, packed into words: (seqs, words of 64 signs by row)."""
-    found = _assembled(tx.all(SINCE, {"scope": scope.number, "model": scope.model, "seq": after_seq}), dimensions)
-    return found.seqs, sign_codes(found.matrix)
+    """The signs of all vectors after a seq: (seqs, words of 64 signs by row). Read in pieces, for they may be many."""
+    seqs = [np.empty(0, np.int64)]
+    codes = [np.empty((0, -(-dimensions // 64)), np.uint64)]
+    while True:
+        params = {"scope": scope.number, "model": scope.model, "seq": after_seq, "limit": PIECE_ROWS}
+        rows = tx.all(SINCE, params)
+        found = _assembled(rows, dimensions)
+        seqs.append(found.seqs)
+        codes.append(sign_codes(found.matrix))
+        if len(rows) < PIECE_ROWS:
+            return np.concatenate(seqs), np.concatenate(codes)
+        after_seq = integer(rows[-1], "seq")
 
 
 def sign_codes(matrix: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uint64]:
