@@ -134,9 +134,14 @@ async def history(target: Target, size: Size) -> list[Row]:
             while said < length:
                 await _turn(http, agent_id, f"message {said}")
                 said += 2
+            before = target.cpu_s()
             taken = [await timed(lambda: _turn(http, agent_id)) for _ in range(min(size.turns, 50))]
+            after = target.cpu_s()
             said += 2 * len(taken)
             rows.append(Row(name=f"turn after {length} messages p50", value=percentile(taken, 0.5), unit="ms"))
+            if before is not None and after is not None:
+                own = (after - before) * 1_000 / len(taken)
+                rows.append(Row(name=f"turn after {length} messages, server CPU", value=own, unit="ms"))
     return rows
 
 
