@@ -1,27 +1,32 @@
 """`loci server` as it runs: another process, on a free port, with its data in a folder of the test."""
 
+import contextlib
 import os
 import re
 import signal
-import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from letta_client import Letta
 from letta_client.types import CreateBlockParam
 
-from tests.cli.command import ALONE, COMMAND, TIMEOUT_S
+from tests.cli import nursery
+from tests.cli.command import ALONE, TIMEOUT_S
+from tests.cli.nursery import Child
 
 
 @dataclass(slots=True)
 class Served:
     """A running server; `greeting` is what it said when it started."""
 
-    process: "subprocess.Popen[str]"
-    greeting: str
-    url: str
+    child: Child
+    talk: TextIO
+    greeting: str = ""
+    url: str = ""
 
     @property
     def client(self) -> Letta:
@@ -34,37 +39,41 @@ class Served:
 
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """Send a signal and wait for the end: status, and what was said since the greeting."""
-        self.process.send_signal(number)
-        _, talk = self.process.communicate(timeout=TIMEOUT_S)
-        return self.process.returncode, talk
+        self.child.signal(number)
+        deadline = threading.Timer(TIMEOUT_S, self.child.signal, [signal.SIGKILL])
+        deadline.start()
+        talk = self.talk.read()
+        deadline.cancel()
+        return self.child.wait(), talk.strip()
 
 
 @contextmanager
 def served(home: Path, *words: str, **environment: str) -> Iterator[Served]:
     """Run it for the time of the block."""
-    process = subprocess.Popen(
-        [*COMMAND, "server", "--port", "0", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **ALONE, "LOCI_HOME": str(home), **environment},
-    )
-    try:
-        greeting = _greeting(process)
-        found = re.search(r"http://127\.0\.0\.1:\d+", greeting)
-        assert found, greeting
-        yield Served(process, greeting, found[0])
-    finally:
-        process.kill()
-        process.communicate()
+    ours, theirs = os.pipe()
+    surroundings = {**os.environ, **ALONE, "LOCI_HOME": str(home), **environment}
+    with Path(os.devnull).open("r+b") as nothing:
+        child = nursery.start(
+            ("server", "--port", "0", *words), surroundings, (nothing.fileno(), nothing.fileno(), theirs)
+        )
+    os.close(theirs)
+    with os.fdopen(ours, encoding="utf-8") as talk:
+        server = Served(child, talk)
+        try:
+            _greet(server)
+            yield server
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                child.signal(signal.SIGKILL)
+            talk.read()
+            child.close()
 
 
-def _greeting(process: "subprocess.Popen[str]") -> str:
-    assert process.stderr is not None
-    lines: list[str] = []
-    for line in process.stderr:
-        lines.append(line)
+def _greet(server: Served) -> None:
+    for line in server.talk:
+        server.greeting += line
         if "Ctrl-C" in line or '"message":"listening"' in line:
             break
-    return "".join(lines)
+    found = re.search(r"http://127\.0\.0\.1:\d+", server.greeting)
+    assert found, server.greeting
+    server.url = found[0]

@@ -1,17 +1,20 @@
 """A command on a terminal of its own, with somebody who types and reads."""
 
+import contextlib
 import fcntl
 import os
 import re
 import select
+import signal
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.cli.command import ALONE, COMMAND
+from tests.cli import nursery
+from tests.cli.command import ALONE
+from tests.cli.nursery import Child
 
 TIMEOUT_S = 30
 
@@ -22,9 +25,9 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 class Terminal:
     """What is on the way to a program and back."""
 
-    def __init__(self, handle: int, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, handle: int, child: Child) -> None:
         self._handle = handle
-        self._process = process
+        self._child = child
         self._read = 0
         self.raw = ""
 
@@ -52,7 +55,7 @@ class Terminal:
         """Wait for the end of the program; its exit status."""
         while self._more(time.monotonic() + TIMEOUT_S):
             pass
-        return self._process.wait(TIMEOUT_S)
+        return self._child.wait()
 
     def _more(self, end_s: float) -> bool:
         ready, _, _ = select.select([self._handle], [], [], max(0.0, end_s - time.monotonic()))
@@ -74,19 +77,12 @@ def terminal(*words: str, columns: int = 200, rows: int = 40, **environment: str
     # No answer comes to a question for the cursor's position: nobody draws this terminal.
     surroundings = {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **ALONE, **environment}
     del surroundings["COLUMNS"]
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  Ctrl-C needs a terminal that controls
-        env={**os.environ, **surroundings},
-    )
+    child = nursery.start(words, {**os.environ, **surroundings}, (theirs, theirs, theirs))
     os.close(theirs)
     try:
-        yield Terminal(ours, process)
+        yield Terminal(ours, child)
     finally:
-        process.kill()
-        process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            child.signal(signal.SIGKILL)
+        child.close()
         os.close(ours)

@@ -100,9 +100,9 @@ def test_thinking_is_folded_and_unfolds_on_demand(server: Served):
         screen.sees("deep thought")
         screen.say("/think on")
         screen.sees("Thinking is shown from now on.")
-        screen.type("@think another one" + ALT_ENTER + "@say aloud again" + ENTER)
-        screen.sees("another one\n")
-        screen.sees("aloud again\n")
+        screen.type("@think another one" + ALT_ENTER + "@repeat 2 aloud" + ENTER)
+        screen.sees("\nanother one\n")
+        screen.sees("aloud aloud\n")
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_program(server: Served, client: Letta):
@@ -113,8 +113,8 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(server: Served, client: Let
         screen.sees("word word")
         screen.type(CTRL_C)
         screen.sees("Stopped.")
-        screen.say("@say still here")
-        screen.sees("still here\n")
+        screen.say("@repeat 2 still")
+        screen.sees("still still\n")
         screen.sees(">")
         screen.type(CTRL_C)
         screen.sees("Ctrl-D or /quit leaves.")
@@ -130,8 +130,8 @@ def test_a_failure_is_explained_and_the_talk_goes_on(server: Served):
         screen.say("@fail auth")
         screen.sees("Error: ")
         screen.sees(">")
-        screen.say("@say well again")
-        screen.sees("well again\n")
+        screen.say("@repeat 2 well")
+        screen.sees("well well\n")
 
 
 def test_a_call_is_one_line_with_its_result(server: Served):

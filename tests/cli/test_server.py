@@ -67,14 +67,14 @@ def test_ctrl_c_ends_it_at_once_and_the_run_goes_on_at_the_next_start(home: Path
         stream.close()
 
     assert status == 0
-    assert talk == "Stopped. 1 run will go on at the next start.\n"
+    assert talk == "Stopped. 1 run will go on at the next start."
     assert spent_s < 10
 
     with served(home) as server:
         assert server.client.runs.retrieve(run_id).status == "running"
         assert "Likes tea" in server.client.agents.blocks.retrieve("human", agent_id=agent).value
         server.client.agents.messages.cancel(agent, run_ids=[run_id])
-        assert server.stop(signal.SIGTERM) == (0, "Stopped.\n")
+        assert server.stop(signal.SIGTERM) == (0, "Stopped.")
 
 
 def test_a_kill_loses_nothing_that_was_told(home: Path):
@@ -125,7 +125,7 @@ def test_a_second_server_is_told_of_the_first(home: Path):
         other_port = loci("server", "--port", "0")
 
     assert same_port.status == other_port.status == 1
-    assert same_port.talk.startswith(f"Error: Loci already runs at {server.url} (process {server.process.pid}).")
+    assert same_port.talk.startswith(f"Error: Loci already runs at {server.url} (process {server.child.pid}).")
     assert f"which serves {server.url}" in other_port.talk
 
 
@@ -136,7 +136,7 @@ def test_commands_find_the_server_on_whatever_port_it_is(home: Path):
         status = loci("status", "--json")
         assert status.status == 0
         assert status.data["address"] == server.url
-        assert status.data["process"] == server.process.pid
+        assert status.data["process"] == server.child.pid
         assert [agent["name"] for agent in loci("agents", "list", "--json").data] == ["ada"]
 
     stopped = loci("status")
