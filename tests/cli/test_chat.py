@@ -198,6 +198,20 @@ def test_a_call_that_needs_a_yes_is_asked_about(server: Served, client: Letta, a
     assert client.agents.blocks.retrieve("human", agent_id=agent).value.strip() == value
 
 
+def test_a_question_of_an_earlier_talk_is_asked_again(server: Served, client: Letta):
+    agent = server.agent("patient", tool_rules=[{"type": "requires_approval", "tool_name": "memory_insert"}])
+    script = '@call memory_insert {"label":"human","new_string":"Likes tea"}\n@then\n@repeat 2 done'
+    assert loci("chat", "patient", "-m", script, LOCI_BASE_URL=server.url).status == 1
+
+    with talk(server, "patient") as screen:
+        screen.sees("memory_insert(label=human, new_string=Likes tea)\nMay it do that?")
+        screen.say("yes")
+        screen.sees("● saved to human: Likes tea")
+        screen.sees("done done\n")
+        leave(screen)
+    assert client.agents.blocks.retrieve("human", agent_id=agent).value.strip() == "Likes tea"
+
+
 def test_without_colours_nothing_is_coloured(server: Served):
     server.agent("grey", tools=["memory_insert"])
     with talk(server, "grey", NO_COLOR="1") as screen:

@@ -1,6 +1,7 @@
 """`loci chat`: a talk with an agent in the terminal, or one message and its answer for a script."""
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import letta_client
@@ -17,7 +18,7 @@ from loci.cli.once import answer_once
 from loci.cli.options import JsonOption, KeyOption, ServerOption
 from loci.cli.paint import LivePainter, call_line
 from loci.cli.prompt import Prompt
-from loci.cli.session import DEFAULT, Decision, Session
+from loci.cli.session import DEFAULT, Decision, Session, waiting
 from loci.cli.slash import COMMANDS, Leave, obey, show_thoughts
 from loci.cli.turn import Call, Turn
 from loci.errors import BadRequest, LociError, NotFound
@@ -136,9 +137,12 @@ def _greet(session: Session) -> None:
     screen.note(f"{where}\n/help for commands, Ctrl-C stops an answer, Ctrl-D leaves")
     if agent.model == SCRIPTED:
         _explain_stand_in(connection)
-    for who, words in session.last_words():
+    newest = session.newest()
+    for who, words in session.last_words(newest):
         screen.note(f"{who}: {screen.preview(words, _PREVIEW_CHARS)}")
     screen.talk.print()
+    if calls := waiting(newest):
+        _conclude(session, _settled(session, calls))
 
 
 def _explain_stand_in(connection: Connection) -> None:
@@ -157,11 +161,20 @@ def _status(session: Session) -> str:
 def _exchange(session: Session, text: str) -> None:
     with LivePainter(screen.talk, show_thinking=session.show_thinking) as painter:
         turn = session.say(text, painter)
-    while turn.asked and turn.stop_reason == "requires_approval":
-        decisions = {call.id: _decided(call) for call in turn.asked.values()}
-        with LivePainter(screen.talk, show_thinking=session.show_thinking) as painter:
-            turn = session.decide(decisions, painter)
+    if turn.asked and turn.stop_reason == "requires_approval":
+        turn = _settled(session, turn.asked)
     _conclude(session, turn)
+
+
+def _settled(session: Session, calls: Mapping[str, Call]) -> Turn:
+    """Ask about calls that wait for a yes, and go on until none does."""
+    while True:
+        decisions = {call.id: _decided(call) for call in calls.values()}
+        with LivePainter(screen.talk, show_thinking=session.show_thinking) as painter:
+            turn = session.decide(decisions, calls, painter)
+        calls = turn.asked
+        if not calls or turn.stop_reason != "requires_approval":
+            return turn
 
 
 def _decided(call: Call) -> Decision:

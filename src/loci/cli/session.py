@@ -1,12 +1,12 @@
 """A talk with one agent: what is said, stopped, allowed and switched. Everything goes through the public client."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import letta_client
 from letta_client.types import AgentState
-from letta_client.types.agents import AssistantMessage, LettaStreamingResponse, UserMessage
+from letta_client.types.agents import ApprovalRequestMessage, AssistantMessage, LettaStreamingResponse, UserMessage
 from letta_client.types.agents.approval_create_param import ApprovalCreateParam
 from letta_client.types.agents.approval_return_param import ApprovalReturnParam
 from letta_client.types.agents.message import Message
@@ -20,6 +20,7 @@ from loci.ids import new_uuid
 DEFAULT = "default"
 """The conversation that every agent has from the start."""
 
+NO_CALLS: Mapping[str, Call] = {}
 _LOOK_BACK = 20
 
 
@@ -50,14 +51,13 @@ class Session:
         message = MessageCreateParam(role="user", content=text, otid=new_uuid())
         return self._follow(message, painter)
 
-    def decide(self, decisions: Mapping[str, Decision], painter: Painter) -> Turn:
+    def decide(self, decisions: Mapping[str, Decision], calls: Mapping[str, Call], painter: Painter) -> Turn:
         """Answer the calls that wait, by their ids, and follow what comes of it."""
         approvals = [
             ApprovalReturnParam(type="approval", tool_call_id=call_id, approve=each.approve, reason=each.reason)
             for call_id, each in decisions.items()
         ]
-        known = dict(self.last.asked) if self.last else {}
-        return self._follow(ApprovalCreateParam(type="approval", approvals=approvals, otid=new_uuid()), painter, known)
+        return self._follow(ApprovalCreateParam(type="approval", approvals=approvals, otid=new_uuid()), painter, calls)
 
     def stop(self) -> bool:
         """Cancel whatever is under way in this conversation; False if nothing is."""
@@ -81,13 +81,15 @@ class Session:
         self.agent = self.connection.client.agents.retrieve(self.agent.id, include=["agent.blocks"])
         return self.agent
 
-    def last_words(self) -> list[tuple[str, str]]:
-        """What was said last in this conversation: (who, text), at most one line of each."""
-        listed = self.connection.client.conversations.messages.list(
-            self.conversation_id, agent_id=self.agent.id, limit=_LOOK_BACK, order="desc"
-        )
+    def newest(self) -> list[Message]:
+        """The newest messages of this conversation, the last one first."""
+        messages = self.connection.client.conversations.messages
+        return messages.list(self.conversation_id, agent_id=self.agent.id, limit=_LOOK_BACK, order="desc").items
+
+    def last_words(self, newest: Iterable[Message]) -> list[tuple[str, str]]:
+        """Who said what last."""
         found: dict[str, str] = {}
-        for message in listed.items:
+        for message in newest:
             who, text = _words(message, self.agent.name)
             if text and who not in found:
                 found[who] = text
@@ -95,7 +97,7 @@ class Session:
                 break
         return list(reversed(found.items()))
 
-    def _follow(self, message: NewMessage, painter: Painter, known: dict[str, Call] | None = None) -> Turn:
+    def _follow(self, message: NewMessage, painter: Painter, known: Mapping[str, Call] = NO_CALLS) -> Turn:
         def ask() -> Iterable[LettaStreamingResponse]:
             return self.connection.client.conversations.messages.create(
                 self.conversation_id,
@@ -105,7 +107,7 @@ class Session:
                 stream_tokens=self.by_tokens,
             )
 
-        turn = self.last = Turn(painter, calls=known or {})
+        turn = self.last = Turn(painter, calls=dict(known))
         follow(ask, turn, self._cancel)
         if turn.usage is not None:
             self.context_tokens = turn.usage.context_tokens
@@ -114,6 +116,19 @@ class Session:
     def _cancel(self, run_id: str) -> None:
         with contextlib.suppress(letta_client.ConflictError):  # it ended in this very moment
             self.connection.client.agents.messages.cancel(self.agent.id, run_ids=[run_id])
+
+
+def waiting(newest: Sequence[Message]) -> dict[str, Call]:
+    """The calls that wait for a yes since an earlier talk."""
+    request = newest[0] if newest else None
+    if not isinstance(request, ApprovalRequestMessage):
+        return {}
+    calls = request.tool_calls if isinstance(request.tool_calls, list) else [request.tool_call]
+    return {
+        call.tool_call_id: Call(call.tool_call_id, call.name or "", call.arguments or "")
+        for call in calls
+        if call.tool_call_id
+    }
 
 
 def _words(message: Message, agent_name: str) -> tuple[str, str]:
