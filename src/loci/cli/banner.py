@@ -13,7 +13,6 @@ from loci.store.owner import database_file
 
 log = logging.getLogger(__name__)
 
-SCRIPTED = "scripted/default"
 STAND_IN = "none yet: agents get scripted/default, a stand-in that understands a few phrases"
 _LABEL_CELLS = 8
 
@@ -29,7 +28,7 @@ async def announce(core: Core, address: str) -> None:
     _line("Data", data_place(core.settings), "")
     _line("Key", *key_line(core.settings))
     handle, real = await default_model(core)
-    if handle == SCRIPTED:
+    if handle == screen.SCRIPTED:
         _line("Model", STAND_IN, "")
         screen.indented(screen.talk, SETUP, indent=_LABEL_CELLS + 2, style="yellow")
     else:
@@ -57,4 +56,4 @@ def key_line(settings: Settings) -> tuple[str, str]:
 async def default_model(core: Core) -> tuple[str, int]:
     """The handle that an agent without a choice gets, and how many real models there are."""
     listed = await core.models.list_models()
-    return core.models.default_model or SCRIPTED, sum(info.handle != SCRIPTED for info in listed)
+    return core.models.default_model or screen.SCRIPTED, sum(info.handle != screen.SCRIPTED for info in listed)

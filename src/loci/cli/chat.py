@@ -26,7 +26,6 @@ from loci.model.demo import SETUP
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
 
-SCRIPTED = "scripted/default"
 _PREVIEW_CHARS = 100
 
 
@@ -135,7 +134,7 @@ def _greet(session: Session) -> None:
     where = connection.base_url or f"{connection.place}, opened here because no server runs"
     screen.talk.print(Text.assemble("Talking to ", (screen.safe(agent.name), "bold"), f" ({agent.model})"))
     screen.note(f"{where}\n/help for commands, Ctrl-C stops an answer, Ctrl-D leaves")
-    if agent.model == SCRIPTED:
+    if agent.model == screen.SCRIPTED:
         _explain_stand_in(connection)
     newest = session.newest()
     for who, words in session.last_words(newest):
@@ -146,7 +145,9 @@ def _greet(session: Session) -> None:
 
 
 def _explain_stand_in(connection: Connection) -> None:
-    real = [model.handle for model in connection.client.models.list() if model.handle and model.handle != SCRIPTED]
+    real = [
+        model.handle for model in connection.client.models.list() if model.handle and model.handle != screen.SCRIPTED
+    ]
     advice = f"There are real models now; give the agent one: /model {real[0]}" if real else f"{SETUP} (Here: /model)"
     stand_in = "This agent has no language model, only a script that knows a few phrases: try “my name is Ada”."
     screen.talk.print(Text(f"{stand_in} {advice}", "yellow"))

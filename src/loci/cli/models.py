@@ -10,8 +10,6 @@ from loci.model.demo import SETUP
 
 app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
 
-SCRIPTED = "scripted/default"
-
 
 @app.command()
 def models(json: JsonOption = False, server: ServerOption = None, api_key: KeyOption = None) -> None:
@@ -39,8 +37,8 @@ def models(json: JsonOption = False, server: ServerOption = None, api_key: KeyOp
         ("EMBEDDING", "DIMENSIONS", "FROM"),
         [(each.handle or each.name, f"{each.embedding_dim:,}", each.provider_name or "") for each in embedders],
     )
-    if all(model.handle == SCRIPTED for model in listed):
-        screen.note(f"\n{SCRIPTED} is a stand-in that understands a few phrases. {SETUP}")
+    if all(model.handle == screen.SCRIPTED for model in listed):
+        screen.note(f"\n{screen.SCRIPTED} is a stand-in that understands a few phrases. {SETUP}")
 
 
 def _row(model: Model) -> tuple[str, str, str]:

@@ -18,6 +18,9 @@ talk = Console(stderr=True, highlight=False)
 for _console in (out, talk):
     _console.soft_wrap = not _console.is_terminal  # who reads a pipe wants lines as they are
 
+SCRIPTED = "scripted/default"
+"""The model that is none: what agents get when there is no other."""
+
 _PREVIEW_CHARS = 80
 _COMMANDS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
