@@ -43,6 +43,7 @@ delete from search_vectors where scope = :scope and (model, seq) in (
 
 PIECE_ROWS = 5_000
 _LARGEST = 127
+_SMALLEST = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ def quantise(vector: Sequence[float]) -> tuple[float, bytes]:
     """One byte a number, and the scale that brings them back."""
     exact = np.asarray(vector, dtype=np.float32)
     largest = float(np.abs(exact).max(initial=0.0))
-    scale = largest / _LARGEST if largest > 0 else 1.0
+    # What is nearly nothing would divide by a scale that a 32-bit number cannot hold.
+    scale = largest / _LARGEST if largest > _SMALLEST else 1.0
     return scale, np.rint(exact / scale).astype(np.int8).tobytes()
 
 
