@@ -170,7 +170,9 @@ def _bring_up_codes(tx: Transaction, scope: Scope, shelf: Shelf, dimensions: int
     seqs, codes = vectors.fetch_codes(tx, scope, dimensions, last)
     if len(seqs) == 0:
         return shelf
-    return replace(shelf, code_seqs=np.concatenate((shelf.code_seqs, seqs)), codes=np.concatenate((shelf.codes, codes)))
+    # By column, for a search goes down one column after the other.
+    joined = np.asfortranarray(np.concatenate((shelf.codes, codes)))
+    return replace(shelf, code_seqs=np.concatenate((shelf.code_seqs, seqs)), codes=joined)
 
 
 def _neighbours(threads: Indexes) -> Indexes:
