@@ -17,7 +17,7 @@ from loci.store.shelf import Shelves
 from loci.types.actor import Actor
 from loci.types.memory import Archive, Passage
 
-CANDIDATES = 100
+CANDIDATES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from loci.types.agents import Agent
 from loci.types.messages import Message, Role
 from loci.types.paging import Page
 
-CANDIDATES = 100
+CANDIDATES = 60
 AGENTS_MAX = 100
 """A search without an agent looks through so many, those that ran last first."""
 
