@@ -199,7 +199,7 @@ async def test_in_a_large_archive_signs_choose_and_vectors_decide(library: Libra
         found = await library.find(Wanted(text="", vector=query, vector_model=MODEL), count=10)
         exact = {kept[at].seq for at in np.argsort(-(rows[:-10] @ query))[:10]}
         right += len(exact & {item.seq for item in found.candidates})
-    assert right >= 170  # of 200; texts of pure noise are the hardest case
+    assert right >= 160  # of 200; texts of pure noise are the hardest case
 
     gone = kept[int(np.argmax(rows[:-10] @ rows[5]))]
     assert gone is kept[5]
