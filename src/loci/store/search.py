@@ -90,7 +90,7 @@ def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, 
     if allowed is not None:
         by_words[~allowed] = 0.0
     # Most texts hold none of the words, and choosing the best among so many equal zeros is slow.
-    matching = np.flatnonzero(by_words)
+    matching = np.flatnonzero(by_words > 0)
     total = len(matching)
     best = matching[_largest(by_words[matching], count)]
     likeness: dict[int, float] = {}

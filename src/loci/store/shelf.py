@@ -30,6 +30,7 @@ EXACT_TEXTS_MAX = 3_000
 """Up to so many vectors are fetched and compared exactly; above, signs choose which ones to fetch."""
 ROWS_HELD_MAX = 1_000_000
 _FEW = 20
+_SPREAD_MAX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class Shelf:
     """For each text the index of the one before it in its thread, -1 for none."""
     after: Indexes
     """The same for the one after it."""
+    table: Indexes
+    """Index by seq, counted from the first: looking up beats searching. Empty where seqs lie far apart."""
     model: int | None = None
     code_seqs: Indexes
     codes: NDArray[np.uint64]
@@ -64,7 +67,10 @@ class Shelf:
         """Where each of these texts stands, and whether it is there at all."""
         if self.size == 0:
             return np.zeros(len(seqs), np.int64), np.zeros(len(seqs), np.bool_)
-        at = np.minimum(np.searchsorted(self.seqs, seqs), self.size - 1)
+        if len(self.table):
+            at = self.table[np.clip(seqs - self.seqs[0], 0, len(self.table) - 1)]
+        else:
+            at = np.minimum(np.searchsorted(self.seqs, seqs), self.size - 1)
         return at, self.seqs[at] == seqs
 
 
@@ -79,6 +85,7 @@ def _empty(generation: int) -> Shelf:
         at_us=nothing,
         before=nothing,
         after=nothing,
+        table=nothing,
         code_seqs=nothing,
         codes=np.empty((0, 0), np.uint64),
     )
@@ -121,11 +128,13 @@ def _bring_up_to_date(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
     if row is None or row["seq"] is None:
         return shelf
     new = {name: read_numbers(row[name]) for name in ("seq", "role", "thread", "words", "at_us")}
+    seqs = np.concatenate((shelf.seqs, new["seq"]))
     threads = np.concatenate((shelf.threads, new["thread"]))
     before = _neighbours(threads) if len(new["seq"]) > _FEW else _append_neighbours(shelf, threads)
     return replace(
         shelf,
-        seqs=np.concatenate((shelf.seqs, new["seq"])),
+        seqs=seqs,
+        table=_table(seqs),
         roles=np.concatenate((shelf.roles, new["role"])),
         threads=threads,
         words=np.concatenate((shelf.words, new["words"])),
@@ -142,11 +151,12 @@ def _thin(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
     keep = np.isin(shelf.seqs, there, assume_unique=True)
     known = scope.vectors_through_seq if scope.model is not None and scope.model == shelf.model else 0
     coded = np.isin(shelf.code_seqs, there, assume_unique=True) & (shelf.code_seqs <= known)
-    threads = shelf.threads[keep]
+    seqs, threads = shelf.seqs[keep], shelf.threads[keep]
     before = _neighbours(threads)
     return Shelf(
         generation=scope.generation,
-        seqs=shelf.seqs[keep],
+        seqs=seqs,
+        table=_table(seqs),
         roles=shelf.roles[keep],
         threads=threads,
         words=shelf.words[keep],
@@ -182,6 +192,15 @@ def _neighbours(threads: Indexes) -> Indexes:
     same = threads[order][1:] == threads[order][:-1]
     before[order[1:][same]] = order[:-1][same]
     return before
+
+
+def _table(seqs: Indexes) -> Indexes:
+    """The table of a shelf: 0 where no text stands, which the comparison with `seqs` then tells apart."""
+    if len(seqs) == 0 or seqs[-1] - seqs[0] >= _SPREAD_MAX * len(seqs):
+        return np.empty(0, np.int64)
+    table = np.zeros(int(seqs[-1] - seqs[0]) + 1, np.int64)
+    table[seqs - seqs[0]] = np.arange(len(seqs))
+    return table
 
 
 def _mirrored(before: Indexes) -> Indexes:
