@@ -287,3 +287,14 @@ def test_neighbours_are_the_same_whether_read_at_once_or_in_pieces(threads: list
         next((later for later in range(at + 1, len(threads)) if threads[later] == threads[at]), -1)
         for at in range(len(threads))
     ]
+
+
+@given(st.sets(st.integers(1, 60), min_size=1, max_size=20), st.lists(st.integers(-5, 70), max_size=20))
+def test_texts_are_looked_up_alike_with_and_without_a_table(there: set[int], asked: list[int]):
+    seqs = np.asarray(sorted(there), dtype=np.int64)
+    plain = shelf.replace(shelf._empty(0), seqs=seqs)
+    tabled = shelf.replace(plain, table=shelf._table(seqs))
+    wanted = np.asarray(asked, dtype=np.int64)
+
+    assert plain.indexes_of(wanted).tolist() == tabled.indexes_of(wanted).tolist()
+    assert seqs[plain.indexes_of(wanted)].tolist() == [seq for seq in asked if seq in there]
