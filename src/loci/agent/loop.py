@@ -75,7 +75,7 @@ async def _first(turn: Turn, kit: Kit) -> Ending | None:
         return None
     message, calls = left
     prepared = toolcalls.prepare(turn, kit, calls)
-    if not turn.replies:
+    if turn.resumed:
         prepared = toolcalls.interrupted(prepared)
     work = Work(
         step_id=message.step_id or new_id("step"),

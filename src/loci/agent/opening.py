@@ -69,10 +69,11 @@ def reopen_run(tx: Transaction, kit: Kit, actor: Actor, run_id: str, now: dateti
     """Take up a run that a crash interrupted, from its last stored step."""
     run = runs.get(tx, actor, run_id)
     head = _head(tx, actor, run.conversation_id, run.agent_id)
-    conversation = conversations.from_row(head)
     turn = _turn(tx, kit, actor, head, run, request_of(run), now=now)
-    turn.usage, turn.step_count = run.usage, run.step_count
-    turn.replies = _stored_replies(approvals.of_conversation(tx, actor, conversation.id, pending_only=False))
+    turn.usage, turn.step_count, turn.resumed = run.usage, run.step_count, True
+    left = turn.window.open_calls()
+    if left is not None:
+        turn.replies = _stored_replies(approvals.of_message(tx, actor, left[0].id))
     return turn
 
 

@@ -50,6 +50,8 @@ class Turn:
     conversation: Conversation
     window: Window
     kind: AgentKind
+    resumed: bool = False
+    """A crash interrupted this run: what it had begun outside may have had its effect."""
     replies: dict[str, ApprovalReply] = field(default_factory=dict[str, ApprovalReply])
     known_version: int = 0
     """The agent's memory version that the system prompt shows, our own edits of this run counted in."""
