@@ -94,6 +94,7 @@ async def test_cancelling_frees_the_conversation_and_the_call_never_runs(room: B
     assert outside.ran == []
     shown = room.model.requests[-1].messages
     assert [item.role for item in shown] == [Role.USER, Role.ASSISTANT, Role.TOOL, Role.USER]
+    assert shown[2].tool_results[0].text == "Error: the question was withdrawn, and the tool did not run."
 
 
 async def test_a_client_tool_is_offered_and_its_result_comes_from_the_client(room: Bench, outside: Outside) -> None:

@@ -43,6 +43,7 @@ async def test_a_run_that_waits_for_its_tool_is_cancelled_and_the_call_is_closed
     last = (await room.stored())[-1]
     assert last.role is Role.TOOL
     assert last.tool_results[0].status == "error"
+    assert "outcome unknown" in last.tool_results[0].text, "it had begun"
 
     outside.gate = None
     events = await room.send("go on", ["fine"])

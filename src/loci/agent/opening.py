@@ -11,12 +11,12 @@ from typing import TypeVar
 from loci.agent.kinds import kind_of, with_heartbeat_arguments
 from loci.agent.recompile import recompile
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_of
-from loci.agent.toolcalls import INTERRUPTED, error_result
+from loci.agent.toolcalls import WITHDRAWN, error_result
 from loci.agent.turn import Kit, Turn
 from loci.agent.window import Bundle, Caches, Window
 from loci.errors import AwaitingApproval, BadRequest, Busy, Conflict, NotFound
 from loci.ids import new_id
-from loci.memory.repair import repair
+from loci.memory.repair import INTERRUPTED, repair
 from loci.model.tokens import tools_bytes
 from loci.store import agents, approvals, blocks, conversations, messages, runs, tools
 from loci.store.base import Row, Transaction
@@ -53,7 +53,7 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
     turn = _turn(tx, kit, actor, head, run, request, now=now)
     new = (
         answered
-        + _close_open_calls(turn, now, keep=bool(replies))
+        + _close_open_calls(tx, turn, now, keep=bool(replies))
         + [_message(turn, item, now) for item in request.messages]
     )
     runs.insert(tx, actor, run)
@@ -276,12 +276,17 @@ def _stored_replies(rows: Sequence[Approval]) -> dict[str, ApprovalReply]:
     return found
 
 
-def _close_open_calls(turn: Turn, now: datetime, *, keep: bool) -> list[Message]:
-    """Calls that were left without a result are closed before anybody says something new."""
+def _close_open_calls(tx: Transaction, turn: Turn, now: datetime, *, keep: bool) -> list[Message]:
+    """Calls that were left without a result are closed before anybody says something new.
+
+    As long as one call of a message is asked for, none of them runs; so what was withdrawn did not run.
+    """
     left = None if keep else turn.window.open_calls()
     if left is None:
         return []
-    return [tool_message(turn, [error_result(call, INTERRUPTED) for call in left[1]], left[0].step_id, now)]
+    message, calls = left
+    words = WITHDRAWN if approvals.of_message(tx, turn.actor, message.id) else INTERRUPTED
+    return [tool_message(turn, [error_result(call, words) for call in calls], message.step_id, now)]
 
 
 def tool_message(turn: Turn, results: Sequence[ToolResult], step_id: str | None, now: datetime) -> Message:

@@ -15,6 +15,7 @@ from loci.agent.recompile import recompile
 from loci.agent.toolcalls import Prepared, error_result, questions, run_memory
 from loci.agent.turn import Kit, Turn, Work
 from loci.ids import new_id
+from loci.memory.repair import INTERRUPTED
 from loci.model.tokens import estimate, messages_bytes
 from loci.store import agents, approvals, conversations, messages, runs, steps
 from loci.store.base import Transaction
@@ -165,8 +166,8 @@ def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s
         new.append(_partial(turn, now))
     left = turn.window.open_calls()
     if left is not None:
-        closed = "Error: the run was cancelled before this tool had run."
-        new.append(tool_message(turn, [error_result(call, closed) for call in left[1]], left[0].step_id, now))
+        # A call is stored before its tool runs outside, so what is open here may have had its effect.
+        new.append(tool_message(turn, [error_result(call, INTERRUPTED) for call in left[1]], left[0].step_id, now))
     if ending.reason is StopReason.CANCELLED:
         approvals.close(tx, turn.actor, turn.conversation.id, ApprovalStatus.CANCELLED, now)
     messages.insert(tx, turn.actor, new)

@@ -15,6 +15,7 @@ from loci.agent.kinds import split_arguments
 from loci.agent.turn import Kit, Turn
 from loci.errors import LociError
 from loci.memory import changes
+from loci.memory.repair import INTERRUPTED
 from loci.store import blocks
 from loci.store.base import Transaction
 from loci.tools import rules
@@ -27,7 +28,7 @@ from loci.types.tools import Effect, Tool, ToolSchema
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = "Error: interrupted, outcome unknown. Check what happened before you try it again."
+WITHDRAWN = "Error: the question was withdrawn, and the tool did not run."
 TOOL_TIMEOUT_S = 300.0
 
 
