@@ -5,7 +5,6 @@ its events from the first one on.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +33,15 @@ BROKEN = Ending(
     message="An unknown error occurred",
     detail="The server's log has more.",
 )
+
+
+FREEING_TRIES = 10_000
+FREEING_PAUSE_MAX_S = 30.0
+"""How long and how often it is tried to store the end of a run on a database that fails: about three days."""
+
+
+def unheard(event: Event) -> None:
+    """The run was told to have ended; nothing follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,23 +153,33 @@ class Runs:
         return live
 
     async def _work(self, actor: Actor, live: LiveRun, turn: Turn) -> None:
+        broken = False
         try:
             ended = await loop.run(turn, self._kit)
         except Exception:
             log.exception("run %s failed", turn.run.id)
             ended = RunEnded(run_id=turn.run.id, ending=BROKEN, usage=turn.usage, step_count=turn.step_count)
-            await self._store_end(turn)
+            broken = True
         finally:
             self._live.pop(turn.run.id, None)
         live.run = turn.run
         live.emit(ended)
+        if broken:
+            await self._free(turn)
         for action in self.after_run:
             action(actor, turn.run.agent_id)
 
-    async def _store_end(self, turn: Turn) -> None:
-        """Free the conversation of a broken run; if the database fails too, the next start does it."""
-        with contextlib.suppress(StoreFailure):
-            await loop.end(turn, self._kit, BROKEN)
+    async def _free(self, turn: Turn) -> None:
+        """Free the conversation of a broken run, as soon as the database takes it; else the next start does it."""
+        turn.emit = unheard
+        for attempt in range(FREEING_TRIES):
+            try:
+                await loop.end(turn, self._kit, BROKEN)
+            except StoreFailure as failure:
+                log.warning("the end of run %s is not stored yet: %s", turn.run.id, failure)
+                await self._kit.clock.sleep(min(2.0**attempt, FREEING_PAUSE_MAX_S))
+            else:
+                return
 
     def _repeated(self, opened: Repeated) -> LiveRun:
         """The run that took the same request before: as it goes on, or told again from what is stored."""
