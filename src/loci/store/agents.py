@@ -230,8 +230,7 @@ def listing(
     table = _BY_LAST_RUN if order_by == "last_run_completion" else "agents as a"
     column = order_by if order_by in ("updated_at", "last_run_completion") else "created_at"
     clause = page_clause(tx, actor, page, table, table_time_column=column, alias="a")
-    sql = f"select {COLUMNS} from {table} where {where}{clause.where}{clause.order}"
-    return [from_row(row) for row in tx.all(sql, params | clause.params)]
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from {table} where {where}", params)]
 
 
 def count(tx: Transaction, actor: Actor, chosen: AgentFilter) -> int:
@@ -252,7 +251,7 @@ def _where(actor: Actor, chosen: AgentFilter) -> tuple[str, dict[str, SqlValue]]
             parts.append(f"a.{column} = :{column}")
             params[column] = value
     if chosen.query_text:
-        parts.append("lower(a.name) like :query_text escape '!'")
+        parts.append("lower(a.name) like lower(:query_text) escape '!'")
         params["query_text"] = like_pattern(chosen.query_text)
     if chosen.identity_id is not None:
         # An id stands in the column as a JSON text; its quotes make a part of another id no match.

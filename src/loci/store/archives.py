@@ -87,8 +87,7 @@ def listing(
         where += " and ar.id in (select archive_id from agent_archives where agent_id = :agent_id)"
         params["agent_id"] = agent_id
     clause = page_clause(tx, actor, page, "archives", alias="ar")
-    sql = f"select {COLUMNS} from archives ar where {where}{clause.where}{clause.order}"
-    return [from_row(row) for row in tx.all(sql, params | clause.params)]
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from archives ar where {where}", params)]
 
 
 def archives_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Archive]:

@@ -218,8 +218,7 @@ def listing(tx: Transaction, actor: Actor, chosen: BlockFilter, page: Page) -> l
     """One page of blocks. Raises NotFound for a cursor that is not a block."""
     where, params = _where(actor, chosen)
     clause = page_clause(tx, actor, page, "blocks", alias="b")
-    sql = f"select {COLUMNS} from blocks b where {where}{clause.where}{clause.order}"
-    return [from_row(row) for row in tx.all(sql, params | clause.params)]
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from blocks b where {where}", params)]
 
 
 def count(tx: Transaction, actor: Actor, chosen: BlockFilter) -> int:

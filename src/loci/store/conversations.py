@@ -8,7 +8,7 @@ from loci.errors import BadRequest, Busy, NotFound
 from loci.ids import same_uuid
 from loci.store import turns
 from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.page import page_clause
+from loci.store.page import like_pattern, page_clause
 from loci.store.rows import (
     bit,
     dump,
@@ -292,15 +292,13 @@ def listing(tx: Transaction, actor: Actor, agent_id: str | None, search: str | N
     """One page of conversations by time, main threads and hidden ones left out. `search` is looked for in summaries.
     Raises NotFound for a cursor that is not a conversation.
     """
-    clause = page_clause(tx, actor, page, "conversations")
     where = "organization_id = :organization_id and is_default = 0 and coalesce(hidden, 0) = 0"
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id, **clause.params}
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
     if agent_id is not None:
         where += " and agent_id = :agent_id"
         params["agent_id"] = agent_id
     if search:
-        where += " and lower(coalesce(summary, '')) like :search escape '\\'"
-        escaped = search.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        params["search"] = f"%{escaped}%"
-    sql = f"select {COLUMNS} from conversations where {where}{clause.where}{clause.order}"
-    return [from_row(row) for row in tx.all(sql, params)]
+        where += " and lower(coalesce(summary, '')) like lower(:search) escape '!'"
+        params["search"] = like_pattern(search)
+    clause = page_clause(tx, actor, page, "conversations")
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from conversations where {where}", params)]

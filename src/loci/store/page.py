@@ -1,15 +1,16 @@
 """One page of a list, for every verb that lists: cursors become a condition, an order and a limit.
 
     clause = page_clause(tx, actor, page, "blocks")
-    tx.all(f"select … from blocks where label = :label{clause.where}{clause.order}", params | clause.params)
+    rows = clause.read(tx, "select … from blocks where label = :label", params)
 
-A list is ordered by time and id, or by `seq`; `after` goes on in the direction of the order, `before` is its mirror.
+A list is ordered by time and id, or by `seq`. `after` gives what comes right after a cursor in that order, `before`
+what comes right before it; both are in the list's own order.
 """
 
 from dataclasses import dataclass
 
 from loci.errors import NotFound
-from loci.store.base import SqlValue, Transaction
+from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.types.actor import Actor
 from loci.types.paging import PAGE_MAX_ROWS, Page
 
@@ -23,6 +24,13 @@ class PageClause:
     where: str
     order: str
     params: dict[str, SqlValue]
+    backwards: bool = False
+    """`order` runs away from a `before` cursor, so that the page is what is next to it; `read` turns it around."""
+
+    def read(self, tx: Transaction, select: str, params: Params) -> list[Row]:
+        """The rows of the page. `select` ends within its `where`."""
+        rows = tx.all(f"{select}{self.where}{self.order}", {**params, **self.params})
+        return rows[::-1] if self.backwards else rows
 
 
 def page_clause(
@@ -66,9 +74,10 @@ def page_clause(
             left = ", ".join(prefix + column for column in columns)
             right = ", ".join(f":page_{name}_{column}" for column in columns)
             where += f" and ({left}) {'>' if upwards else '<'} ({right})"
-    direction = "asc" if page.ascending else "desc"
+    backwards = page.before is not None and page.after is None
+    direction = "asc" if page.ascending is not backwards else "desc"
     order = ", ".join(f"{prefix}{column} {direction}" for column in columns)
-    return PageClause(where=where, order=f" order by {order} limit :page_limit", params=params)
+    return PageClause(where=where, order=f" order by {order} limit :page_limit", params=params, backwards=backwards)
 
 
 def like_pattern(part: str) -> str:

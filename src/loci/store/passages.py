@@ -158,8 +158,7 @@ def listing(tx: Transaction, actor: Actor, chosen: PassageFilter, page: Page) ->
     """One page of passages by their time. Raises NotFound for a cursor that is not a passage."""
     where, params = _where(tx, actor, chosen)
     clause = page_clause(tx, actor, page, "passages", alias="p")
-    sql = f"select {COLUMNS} from passages p where {where}{clause.where}{clause.order}"
-    return [from_row(row) for row in tx.all(sql, params | clause.params)]
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from passages p where {where}", params)]
 
 
 def count(tx: Transaction, actor: Actor, chosen: PassageFilter) -> int:

@@ -1,12 +1,12 @@
 """Runs: one answer to one request each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import cast
 
 from loci.errors import NotFound
 from loci.store.base import Row, SqlValue, Transaction
+from loci.store.page import page_clause
 from loci.store.rows import (
     dump,
     flag,
@@ -200,7 +200,7 @@ class RunFilter:
 def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page) -> list[Run]:
     """One page of runs by time. Raises NotFound for a cursor that is not a run."""
     where = ["organization_id = :organization_id"]
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id, "limit": page.limit_rows}
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
     for column, values in (("agent_id", chosen.agent_ids), ("status", chosen.statuses)):
         if values is not None:
             params |= {f"{column}{n}": value for n, value in enumerate(values)}
@@ -216,24 +216,5 @@ def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page) -> lis
         params["stop_reason"] = chosen.stop_reason
     if chosen.active is not None:
         where.append("completed_at is null" if chosen.active else "completed_at is not null")
-    rows = page_by_time(tx, COLUMNS, "runs", (where, params), page, lambda cursor: get(tx, actor, cursor).created_at)
-    return [from_row(row) for row in rows]
-
-
-def page_by_time(
-    tx: Transaction,
-    columns: str,
-    table: str,
-    condition: tuple[list[str], dict[str, SqlValue]],
-    page: Page,
-    time_of: Callable[[str], datetime | None],
-) -> list[Row]:
-    """Rows of a table that is listed by (created_at, id)."""
-    where, params = condition
-    for name, cursor, newer in (("after", page.after, page.ascending), ("before", page.before, not page.ascending)):
-        if cursor is not None:
-            params |= {f"{name}_id": cursor, f"{name}_at": maybe_time_text(time_of(cursor))}
-            where.append(f"(created_at, id) {'>' if newer else '<'} (:{name}_at, :{name}_id)")
-    order = "asc" if page.ascending else "desc"
-    by_time = f"order by created_at {order}, id {order} limit :limit"
-    return tx.all(f"select {columns} from {table} where {' and '.join(where)} {by_time}", params)
+    clause = page_clause(tx, actor, page, "runs")
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from runs where {' and '.join(where)}", params)]

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, cast
 
 from loci.errors import NotFound
 from loci.store.base import Row, SqlValue, Transaction
+from loci.store.page import page_clause
 from loci.store.rows import (
     dump,
     integer,
@@ -19,7 +20,7 @@ from loci.store.rows import (
     text,
     time_text,
 )
-from loci.store.runs import page_by_time, usage_from_json, usage_to_json
+from loci.store.runs import usage_from_json, usage_to_json
 from loci.types.actor import Actor
 from loci.types.paging import Page
 from loci.types.runs import Step, StopReason
@@ -145,7 +146,7 @@ class StepFilter:
 def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> list[Step]:
     """One page of steps by time. Raises NotFound for a cursor that is not a step."""
     where = ["organization_id = :organization_id"]
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id, "limit": page.limit_rows}
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
     for condition, name, value in (
         ("agent_id = :agent_id", "agent_id", chosen.agent_id),
         ("model = :model", "model", chosen.model),
@@ -158,5 +159,7 @@ def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> li
             params[name] = value
     if chosen.has_feedback is not None:
         where.append(f"feedback is {'not ' if chosen.has_feedback else ''}null")
-    rows = page_by_time(tx, COLUMNS, "steps", (where, params), page, lambda cursor: get(tx, actor, cursor).created_at)
-    return [from_row(row) for row in rows]
+    clause = page_clause(tx, actor, page, "steps")
+    return [
+        from_row(row) for row in clause.read(tx, f"select {COLUMNS} from steps where {' and '.join(where)}", params)
+    ]

@@ -184,8 +184,7 @@ def listing(tx: Transaction, actor: Actor, chosen: ToolFilter, page: Page) -> li
     """One page of tools. Raises NotFound for a cursor that is not a tool."""
     where, params = _where(actor, chosen)
     clause = page_clause(tx, actor, page, "tools", alias="t")
-    sql = f"select {COLUMNS} from tools t where {where}{clause.where}{clause.order}"
-    return [from_row(row) for row in tx.all(sql, params | clause.params)]
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from tools t where {where}", params)]
 
 
 def count(tx: Transaction, actor: Actor, chosen: ToolFilter) -> int:
@@ -202,7 +201,7 @@ def _where(actor: Actor, chosen: ToolFilter) -> tuple[str, dict[str, SqlValue]]:
         parts.append("t.name = :name")
         params["name"] = chosen.name
     if chosen.search:
-        parts.append("lower(t.name || ' ' || t.description) like :search escape '!'")
+        parts.append("lower(t.name || ' ' || t.description) like lower(:search) escape '!'")
         params["search"] = like_pattern(chosen.search)
     lists = (("t.name", "in", chosen.names), ("t.id", "in", chosen.tool_ids), ("t.tool_type", "in", chosen.tool_types))
     for number, (column, word, values) in enumerate((*lists, ("t.tool_type", "not in", chosen.exclude_tool_types))):

@@ -1,0 +1,421 @@
+-- The schema as version 1 had it. Never edited: migrations lead from here to today's schema.sql.
+
+create table meta (
+    key text primary key,
+    organization_id text,
+    project_id text,
+    value text not null
+);
+
+create table agents (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    name text not null,
+    agent_type text not null,
+    system text not null,
+    model text not null,
+    embedding text,
+    description text,
+    tool_rules text not null,
+    model_settings text not null,
+    compaction_settings text not null,
+    response_format text,
+    context_window_tokens integer not null,
+    tool_exec_environment text not null,
+    metadata text not null,
+    timezone text not null,
+    message_buffer_autoclear integer not null,
+    enable_sleeptime integer,
+    hidden integer,
+    max_files_open integer not null,
+    per_file_view_window_limit_chars integer not null,
+    template_id text,
+    base_template_id text,
+    deployment_id text,
+    entity_id text,
+    identity_ids text not null,
+    memory_version integer not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text,
+    updated_by text,
+    deleted_at text
+);
+
+create index agents_by_time on agents (organization_id, created_at, id);
+
+create index agents_by_name on agents (organization_id, name);
+
+create table agent_tags (
+    agent_id text not null references agents (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    tag text not null,
+    primary key (agent_id, tag)
+);
+
+create index agent_tags_by_tag on agent_tags (organization_id, tag);
+
+create table blocks (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    label text not null,
+    value text not null,
+    description text,
+    limit_chars integer not null,
+    read_only integer not null,
+    hidden integer,
+    tags text not null,
+    metadata text not null,
+    template_name text,
+    is_template integer not null,
+    version integer not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text,
+    updated_by text,
+    deleted_at text
+);
+
+create index blocks_by_time on blocks (organization_id, created_at, id);
+
+create index blocks_by_label on blocks (organization_id, label);
+
+create table agent_blocks (
+    agent_id text not null references agents (id) on delete cascade,
+    block_id text not null references blocks (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    label text not null,
+    position integer not null,
+    primary key (agent_id, block_id),
+    unique (agent_id, label)
+);
+
+create index agent_blocks_by_block on agent_blocks (block_id);
+
+create table tools (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    name text not null,
+    tool_type text not null,
+    description text not null,
+    json_schema text not null,
+    tags text not null,
+    source_code text,
+    source_type text not null,
+    args_json_schema text,
+    return_limit_chars integer not null,
+    pip_requirements text not null,
+    npm_requirements text not null,
+    default_requires_approval integer not null,
+    enable_parallel_execution integer not null,
+    metadata text not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text,
+    unique (organization_id, name)
+);
+
+create table agent_tools (
+    agent_id text not null references agents (id) on delete cascade,
+    tool_id text not null references tools (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    position integer not null,
+    primary key (agent_id, tool_id)
+);
+
+create index agent_tools_by_tool on agent_tools (tool_id);
+
+create table conversations (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    agent_id text not null references agents (id) on delete cascade,
+    is_default integer not null,
+    prefix text not null,
+    after_seq integer not null,
+    compiled_version integer not null,
+    context_version integer not null,
+    busy_run_id text,
+    warned integer not null,
+    prompt_tokens_last integer not null,
+    summary text,
+    model text,
+    model_settings text,
+    hidden integer,
+    isolated_block_ids text not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text
+);
+
+create index conversations_by_agent on conversations (agent_id, created_at);
+
+create index conversations_busy on conversations (busy_run_id) where busy_run_id is not null;
+
+create table messages (
+    seq integer primary key autoincrement,
+    id text not null unique,
+    organization_id text not null,
+    project_id text,
+    agent_id text not null references agents (id) on delete cascade,
+    conversation_id text not null references conversations (id) on delete cascade,
+    role text not null,
+    kind text not null,
+    trust text not null,
+    parts text not null,
+    name text,
+    otid text,
+    sender_id text,
+    run_id text,
+    step_id text,
+    model text,
+    extra text,
+    created_at text not null
+);
+
+create index messages_by_conversation on messages (conversation_id, seq);
+
+create index messages_by_agent on messages (agent_id, seq);
+
+create index messages_by_run on messages (run_id, seq) where run_id is not null;
+
+create unique index messages_by_otid on messages (conversation_id, otid) where otid is not null;
+
+create table runs (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    agent_id text not null references agents (id) on delete cascade,
+    conversation_id text not null references conversations (id) on delete cascade,
+    status text not null,
+    stop_reason text,
+    background integer not null,
+    request text not null,
+    metadata text not null,
+    callback_url text,
+    usage text not null,
+    step_count integer not null,
+    error text,
+    ttft_ns integer,
+    total_duration_ns integer,
+    cancel_requested integer not null,
+    created_at text not null,
+    completed_at text
+);
+
+create index runs_by_agent on runs (agent_id, created_at);
+
+create index runs_by_conversation on runs (conversation_id, created_at);
+
+create index runs_unfinished on runs (organization_id, created_at) where completed_at is null;
+
+create table steps (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    run_id text not null references runs (id) on delete cascade,
+    agent_id text not null,
+    conversation_id text not null,
+    number integer not null,
+    model text not null,
+    provider text not null,
+    usage text not null,
+    context_window_tokens integer not null,
+    status text not null,
+    stop_reason text,
+    error text,
+    feedback text,
+    tags text not null,
+    duration_ns integer not null,
+    model_duration_ns integer not null,
+    tools_duration_ns integer not null,
+    created_at text not null
+);
+
+create index steps_by_run on steps (run_id, number);
+
+create index steps_by_agent on steps (agent_id, created_at);
+
+create table run_events (
+    run_id text not null references runs (id) on delete cascade,
+    seq_id integer not null,
+    organization_id text not null,
+    project_id text,
+    body text not null,
+    primary key (run_id, seq_id)
+);
+
+create table approvals (
+    call_id text not null,
+    run_id text not null references runs (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    conversation_id text not null,
+    agent_id text not null,
+    message_id text not null,
+    tool_name text not null,
+    arguments text not null,
+    kind text not null,
+    status text not null,
+    answer text,
+    created_at text not null,
+    answered_at text,
+    primary key (run_id, call_id)
+);
+
+create index approvals_by_conversation on approvals (conversation_id, status);
+
+create table archives (
+    seq integer primary key autoincrement,
+    id text not null unique,
+    organization_id text not null,
+    project_id text,
+    name text not null,
+    description text,
+    embedding text,
+    metadata text not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text
+);
+
+create table agent_archives (
+    agent_id text not null references agents (id) on delete cascade,
+    archive_id text not null references archives (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    is_owner integer not null,
+    created_at text not null,
+    primary key (agent_id, archive_id)
+);
+
+create index agent_archives_by_archive on agent_archives (archive_id);
+
+create table passages (
+    seq integer primary key autoincrement,
+    id text not null unique,
+    organization_id text not null,
+    project_id text,
+    archive_id text not null references archives (id) on delete cascade,
+    text text not null,
+    tags text not null,
+    metadata text not null,
+    trust text not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text
+);
+
+create index passages_by_archive on passages (archive_id, seq);
+
+create index passages_by_time on passages (archive_id, created_at);
+
+create table passage_tags (
+    archive_id text not null,
+    tag text not null,
+    passage_seq integer not null,
+    organization_id text not null,
+    project_id text,
+    primary key (archive_id, tag, passage_seq)
+);
+
+create index passage_tags_by_passage on passage_tags (passage_seq);
+
+create table journal (
+    seq integer primary key autoincrement,
+    organization_id text not null,
+    project_id text,
+    at text not null,
+    subject text not null,
+    subject_id text not null,
+    agent_id text,
+    action text not null,
+    before text,
+    after text,
+    actor_kind text not null,
+    actor_id text not null,
+    trust text not null,
+    run_id text,
+    step_id text,
+    tool_call_id text,
+    source_message_id text,
+    change_set_id text,
+    reason text
+);
+
+create index journal_by_subject on journal (subject, subject_id, seq);
+
+create index journal_by_agent on journal (agent_id, seq);
+
+create table jobs (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    kind text not null,
+    subject_id text,
+    payload text not null,
+    status text not null,
+    attempts integer not null,
+    run_at text not null,
+    lease_until text,
+    error text,
+    created_at text not null,
+    completed_at text
+);
+
+create index jobs_due on jobs (status, run_at);
+
+create unique index jobs_once on jobs (kind, subject_id) where status in ('pending', 'running') and subject_id is not null;
+
+create table search_scopes (
+    number integer primary key,
+    organization_id text not null,
+    project_id text,
+    subject text not null,
+    subject_id text not null,
+    generation integer not null,
+    through_seq integer not null,
+    model integer,
+    vectors_through_seq integer not null,
+    unique (subject, subject_id)
+);
+
+create table search_models (
+    number integer primary key,
+    name text not null unique
+);
+
+create table search_rows (
+    scope integer not null references search_scopes (number) on delete cascade,
+    seq integer not null,
+    role integer not null,
+    thread integer not null,
+    words integer not null,
+    at_us integer not null,
+    primary key (scope, seq)
+) without rowid;
+
+create table search_vectors (
+    scope integer not null references search_scopes (number) on delete cascade,
+    model integer not null,
+    seq integer not null,
+    scale real not null,
+    vector blob not null,
+    primary key (scope, model, seq)
+) without rowid;
+
+create virtual table passage_words using fts5 (
+    words, content = '', contentless_delete = 1, detail = none,
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mc Mn'"
+);
+
+create virtual table message_words using fts5 (
+    words, content = '', contentless_delete = 1, detail = none,
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mc Mn'"
+);
