@@ -98,6 +98,7 @@ async def test_a_prompt_that_stays_too_long_is_an_error_with_its_cause(room: Ben
     events = await room.send("go", too_long, too_long, too_long)
 
     assert ending_of(events).ending.error_type == "llm_context_window_exceeded"
+    assert ending_of(events).ending.reason is StopReason.CONTEXT_WINDOW_OVERFLOW
     events = await room.send("shorter", ["fine"])
     assert ending_of(events).ending.reason is StopReason.END_TURN
 

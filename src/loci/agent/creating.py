@@ -24,7 +24,6 @@ from loci.types.messages import Kind, Message, Part, Role, Trust
 from loci.types.tools import RequiresApproval, Tool, ToolRule
 
 WINDOW_TOKENS_DEFAULT = 128_000
-OUTPUT_TOKENS_DEFAULT = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +112,8 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
         BadRequest: A tool name is unknown, or no agent of this type can be made.
         Unprocessable: Two blocks with one label.
     """
+    if wanted.model is None:
+        await kit.models.list_models()  # the default is the best of what was found, so it has to be looked for first
     handle = wanted.model or kit.models.default_model
     if handle is None:
         raise BadRequest("No model is given, and the server has no default.", hint="Set 'model' to a handle.")
@@ -125,9 +126,7 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
     if twice:
         raise Unprocessable(f"Two memory blocks have the same label: {', '.join(twice)}.")
     now = kit.clock.now()
-    agent = _agent(
-        wanted, model.info.handle if handle == model.info.handle else handle, embedding, model.info.window_tokens, now
-    )
+    agent = _agent(wanted, handle, embedding, model.info.window_tokens, now)
     return await kit.store.write(_store, actor, wanted, agent, now)
 
 

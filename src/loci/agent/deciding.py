@@ -15,6 +15,7 @@ from loci.types.tools import PastCall
 _FAULT_REASONS = {
     ModelFault.BAD_REPLY: StopReason.INVALID_LLM_RESPONSE,
     ModelFault.CREDITS: StopReason.INSUFFICIENT_CREDITS,
+    ModelFault.CONTEXT_TOO_LONG: StopReason.CONTEXT_WINDOW_OVERFLOW,
 }
 
 

@@ -20,7 +20,7 @@ from loci.memory.repair import INTERRUPTED, repair
 from loci.model.tokens import tools_bytes
 from loci.store import agents, approvals, blocks, conversations, messages, runs, tools
 from loci.store.base import Row, Transaction
-from loci.store.rows import flag, integer, text
+from loci.store.rows import flag, integer, maybe_text, text
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
 from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolResult, Trust
@@ -46,10 +46,10 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
     earlier = _earlier(tx, actor, run.conversation_id, request)
     if earlier is not None:
         return earlier
-    conversation = conversations.from_row(head)
-    if conversation.busy_run_id is not None:
-        raise Busy(run_id=conversation.busy_run_id)
-    replies, answered = _take_answers(tx, actor, conversation, request, run, now=now, awaiting=flag(head, "awaiting"))
+    busy_run_id = maybe_text(head, "busy_run_id")
+    if busy_run_id is not None:
+        raise Busy(run_id=busy_run_id)
+    replies, answered = _take_answers(tx, actor, request, run, now=now, awaiting=flag(head, "awaiting"))
     turn = _turn(tx, kit, actor, head, run, request, now=now)
     new = (
         answered
@@ -58,7 +58,7 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
     )
     runs.insert(tx, actor, run)
     messages.insert(tx, actor, new)
-    conversations.claim(tx, actor, conversation.id, run.id, now)
+    conversations.claim(tx, actor, run.conversation_id, run.id, now)
     turn.window.add(new)
     turn.window.version += 1
     turn.replies = replies
@@ -198,10 +198,9 @@ def _message(turn: Turn, item: NewMessage, now: datetime) -> Message:
     )
 
 
-def _take_answers(  # noqa: PLR0913  one request
+def _take_answers(
     tx: Transaction,
     actor: Actor,
-    conversation: Conversation,
     request: RunRequest,
     run: Run,
     *,
@@ -211,12 +210,12 @@ def _take_answers(  # noqa: PLR0913  one request
     """Store the answers that came, and the message that tells of them. All open calls must be answered at once."""
     if not request.approvals:
         if awaiting:
-            pending = approvals.of_conversation(tx, actor, conversation.id, pending_only=True)
+            pending = approvals.of_conversation(tx, actor, run.conversation_id, pending_only=True)
             raise AwaitingApproval(
                 hint=f"Open tool calls: {', '.join(f'{item.tool_name} ({item.call_id})' for item in pending)}."
             )
         return {}, []
-    every = approvals.of_conversation(tx, actor, conversation.id, pending_only=False)
+    every = approvals.of_conversation(tx, actor, run.conversation_id, pending_only=False)
     pending = {item.call_id: item for item in every if item.status is ApprovalStatus.PENDING}
     replies = {reply.call_id: reply for reply in request.approvals}
     if not pending:
@@ -226,17 +225,17 @@ def _take_answers(  # noqa: PLR0913  one request
         raise BadRequest(f"Invalid tool call ids: expected {expected}, got {', '.join(sorted(replies))}.")
     for call_id, reply in replies.items():
         approvals.answer(tx, actor, pending[call_id], _status(reply), _reply_json(reply), now)
-    return replies, [_answer_message(conversation, request, run, now)]
+    return replies, [_answer_message(request, run, now)]
 
 
-def _answer_message(conversation: Conversation, request: RunRequest, run: Run, now: datetime) -> Message:
+def _answer_message(request: RunRequest, run: Run, now: datetime) -> Message:
     return Message(
         id=new_id("message"),
         role=Role.APPROVAL,
         parts=tuple(ApprovalAnswer(reply.call_id, reply.approve, reply.reason) for reply in request.approvals),
         created_at=now,
-        agent_id=conversation.agent_id,
-        conversation_id=conversation.id,
+        agent_id=run.agent_id,
+        conversation_id=run.conversation_id,
         otid=request.approval_otid,
         run_id=run.id,
         extra={"results": [_reply_json(reply) for reply in request.approvals if reply.result is not None]},

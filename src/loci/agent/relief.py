@@ -13,12 +13,13 @@ from loci.agent import context, saving
 from loci.agent.compile import time_text
 from loci.agent.prompts import pressure_warning, summary_prompt
 from loci.agent.turn import Kit, Turn
+from loci.errors import NotFound
 from loci.ids import new_id
 from loci.memory import compaction
 from loci.memory.compaction import CompactionPlan
 from loci.memory.repair import MADE_UP
-from loci.model.base import Finished, ModelRequest
-from loci.model.tokens import estimate, message_bytes, messages_bytes
+from loci.model.base import Finished, Model, ModelRequest
+from loci.model.tokens import estimate, message_bytes, messages_bytes, with_cost
 from loci.store import conversations, messages
 from loci.store.base import Transaction
 from loci.store.turns import zone_named
@@ -35,10 +36,9 @@ SUMMARY_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relief:
-    """What a compaction did."""
+    """What a compaction did. No summary: only long tool results were cut in the view, and nothing left the window."""
 
-    summary: Message
-    stats: JsonObject
+    summary: Message | None = None
 
 
 async def relieve(turn: Turn, kit: Kit) -> None:
@@ -90,7 +90,7 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
     )
     clipped = _clip(turn, plan)
     if not plan.evicted:
-        return None if not clipped else await _settled(turn, kit, trigger)
+        return Relief() if clipped else None
     before_count, before_tokens = len(turn.window.messages), turn.tokens_now(kit)
     words, written_by = await _summarise(turn, kit, plan)
     kept = _kept(turn, plan)
@@ -108,13 +108,7 @@ async def flush(turn: Turn, kit: Kit, trigger: str) -> Relief | None:
     _replace_window(turn, [summary, *kept])
     turn.conversation = replace(turn.conversation, warned=False)
     turn.emit(Compacted(summary=summary, trigger=trigger, stats=stats))
-    return Relief(summary=summary, stats=stats)
-
-
-async def _settled(turn: Turn, kit: Kit, trigger: str) -> Relief:
-    """Only long tool results were cut in the view; nothing left the window."""
-    stats: JsonObject = {"trigger": trigger, "context_tokens_after": turn.tokens_now(kit)}
-    return Relief(summary=turn.window.system, stats=stats)
+    return Relief(summary=summary)
 
 
 def _clip(turn: Turn, plan: CompactionPlan) -> bool:
@@ -155,10 +149,9 @@ def _replace_window(turn: Turn, new: Sequence[Message], *, stored: bool = True) 
 async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, str]:
     """The words of the summary and the handle of the model that wrote them; our own short note if it cannot."""
     settings = turn.bundle.agent.compaction_settings
-    handle = settings.model or turn.handle
     own = settings.mode.startswith("self_compact")
     prompt = settings.prompt or summary_prompt(settings.mode)
-    model = await kit.models.model(turn.handle if own else handle)
+    model = await _summariser(turn, kit, None if own else settings.model)
     room = int(model.info.window_tokens * SUMMARY_SHARE * turn.ratio(kit).bytes_per_token)
     clip_chars = min(settings.clip_chars or room, room)
     if own:
@@ -174,7 +167,7 @@ async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, s
     async def ask() -> str:
         async for event in model.stream(request):
             if isinstance(event, Finished):
-                turn.usage += event.usage
+                turn.usage += with_cost(model.info, event.usage)
                 return "".join(part.text for part in event.parts if isinstance(part, Text)).strip()
         return ""
 
@@ -184,6 +177,16 @@ async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, s
         return words[:limit_chars], model.info.handle
     log.warning("the model %s gave no summary for %s", model.info.handle, turn.conversation.id)
     return _plain_note(plan), "loci"
+
+
+async def _summariser(turn: Turn, kit: Kit, handle: str | None) -> Model:
+    """The model that the agent's settings name, else its own, also when that one is gone: a full window cannot wait."""
+    if handle is not None:
+        try:
+            return await kit.models.model(handle)
+        except NotFound:
+            log.warning("the summariser %s of agent %s is not there", handle, turn.run.agent_id)
+    return await kit.models.model(turn.handle)
 
 
 def _plain_note(plan: CompactionPlan) -> str:

@@ -216,7 +216,7 @@ class Runs:
             and (conversation_id is None or run.conversation_id == conversation_id)
         ]
         target = conversation_id or conversations.default_id(agent_id)
-        closed = await self._kit.store.write(_close_questions, actor, target, self._kit.clock.now())
+        closed = await self._kit.store.write(_close_questions, actor, target, run_ids, self._kit.clock.now())
         if not chosen and not closed:
             raise Conflict("There are no active runs to cancel.")
         for run in chosen:
@@ -269,7 +269,7 @@ class Runs:
             await loop.end(turn, kit, ending)
         if done is None:
             raise Conflict("There is nothing to compact: only the newest messages are in the window.")
-        words = done.summary.extra.get("summary") if done.summary.extra else None
+        words = done.summary.extra.get("summary") if done.summary and done.summary.extra else None
         return CompactionReport(
             summary=words if isinstance(words, str) else "",
             messages_before=before,
@@ -295,9 +295,13 @@ class Runs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _close_questions(tx: Transaction, actor: Actor, conversation_id: str, now: datetime) -> list[str]:
-    """End the open questions of a conversation; the ids of the runs that asked them."""
+def _close_questions(
+    tx: Transaction, actor: Actor, conversation_id: str, run_ids: Sequence[str] | None, now: datetime
+) -> list[str]:
+    """End the open questions of a conversation, if one of these runs (None: any) asked them; the ids of those runs."""
     pending = approvals.of_conversation(tx, actor, conversation_id, pending_only=True)
+    if run_ids is not None and all(item.run_id not in run_ids for item in pending):
+        return []
     approvals.close(tx, actor, conversation_id, ApprovalStatus.CANCELLED, now)
     return list(dict.fromkeys(item.run_id for item in pending))
 
