@@ -3,7 +3,7 @@
     LociError
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
-    ├── TooLarge 413 · Unsupported 415 · NotAvailable 501
+    ├── TooLarge 413 · NotAvailable 501
     ├── AddressRefused 400 · FetchFailed 502
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
@@ -101,12 +101,6 @@ class TooLarge(LociError):
     """The request is larger than this server takes."""
 
     status = 413
-
-
-class Unsupported(LociError):
-    """This kind of content is not supported."""
-
-    status = 415
 
 
 class AddressRefused(BadRequest):

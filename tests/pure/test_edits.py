@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from loci.errors import BlockReadOnly, BlockTooLong, BlockUnknown, MemoryRefused, TextAmbiguous, TextNotFound
 from loci.memory import edits
 from loci.memory.merge import merge
-from loci.memory.ranking import Scored, fuse
+from loci.memory.ranking import fuse
+from loci.store.search import Candidate
 from loci.types.memory import Block
 
 
@@ -115,9 +116,9 @@ SCORES = st.floats(0, 100, allow_nan=False)
 
 @given(st.lists(st.tuples(SCORES, st.none() | st.floats(-1, 1)), max_size=20))
 def test_fused_scores_are_between_none_and_one_in_falling_order(pairs: list[tuple[float, float | None]]) -> None:
-    ranked = fuse([Scored(key=number, words=words, likeness=near) for number, (words, near) in enumerate(pairs)])
+    ranked = fuse([Candidate(seq=number, words=words, likeness=near) for number, (words, near) in enumerate(pairs)])
 
-    assert sorted(item.key for item in ranked) == list(range(len(pairs)))
+    assert sorted(item.seq for item in ranked) == list(range(len(pairs)))
     scores = [item.score for item in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
@@ -125,14 +126,14 @@ def test_fused_scores_are_between_none_and_one_in_falling_order(pairs: list[tupl
 
 @given(st.lists(SCORES, min_size=2, max_size=20))
 def test_without_vectors_words_decide_alone(words: list[float]) -> None:
-    ranked = fuse([Scored(key=number, words=value) for number, value in enumerate(words)])
+    ranked = fuse([Candidate(seq=number, words=value) for number, value in enumerate(words)])
 
-    assert [words[item.key] for item in ranked] == sorted(words, reverse=True)
+    assert [words[item.seq] for item in ranked] == sorted(words, reverse=True)
 
 
 @given(st.lists(st.tuples(SCORES, st.floats(-1, 1)), min_size=1, max_size=20))
 def test_what_is_best_in_both_is_best(pairs: list[tuple[float, float]]) -> None:
     best = (max(words for words, _ in pairs) + 1, max(near for _, near in pairs) + 0.5)
-    ranked = fuse([Scored(key=n, words=words, likeness=near) for n, (words, near) in enumerate([*pairs, best])])
+    ranked = fuse([Candidate(seq=n, words=words, likeness=near) for n, (words, near) in enumerate([*pairs, best])])
 
-    assert ranked[0].key == len(pairs)
+    assert ranked[0].seq == len(pairs)

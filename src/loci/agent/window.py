@@ -107,10 +107,6 @@ class Cache(Generic[K, V]):
         while len(self._entries) > self._entries_max:
             self._entries.popitem(last=False)
 
-    def drop(self, key: K) -> None:
-        """Forget a value."""
-        self._entries.pop(key, None)
-
 
 @dataclass(frozen=True, slots=True)
 class Caches:

@@ -14,6 +14,7 @@ import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loci.config import LOOPBACK, Settings
+from loci.errors import Forbidden, LociError, Unauthorized
 from loci.types.actor import Actor
 
 OPEN_PATHS = frozenset({"/v1/health", "/v1/ready"})
@@ -37,12 +38,12 @@ class Authentication:
         path: str = scope["path"]
         if self._key is None:
             if (reason := self._foreign(scope, headers)) is not None:
-                await refuse(send, 403, f"This server has no API key, so it {reason}. {NO_KEY_HINT}")
+                await refuse(send, Forbidden(f"This server has no API key, so it {reason}.", hint=NO_KEY_HINT))
                 return
         elif path.startswith("/v1") and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS":
             given = credential(headers)
             if given is None or not hmac.compare_digest(given, self._key):
-                await refuse(send, 401, "A valid API key is needed. Send it as 'Authorization: Bearer <key>'.")
+                await refuse(send, Unauthorized())
                 return
         scope.setdefault("state", {})["actor"] = Actor()
         await self._app(scope, receive, send)
@@ -86,11 +87,11 @@ def credential(headers: Mapping[bytes, bytes]) -> bytes | None:
     return password.strip() if word.lower() == b"password" and password else None
 
 
-async def refuse(send: Send, status: int, detail: str) -> None:
+async def refuse(send: Send, error: LociError) -> None:
     """Answer without asking the application."""
-    body = orjson.dumps({"detail": detail})
+    body = orjson.dumps({"detail": str(error)})
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
+    if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

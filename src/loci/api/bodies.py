@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loci.api.auth import refuse
+from loci.errors import TooLarge
 
 DEPTH_MAX = 100
 """Levels of nesting in a JSON body."""
@@ -93,7 +94,8 @@ class BodyLimit:
             return
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if declared.isdigit() and int(declared) > self._limit_bytes:
-            await refuse(send, 413, f"The body is larger than {self._limit_bytes} bytes, the most this server takes.")
+            words = f"The body is larger than {self._limit_bytes} bytes, the most this server takes."
+            await refuse(send, TooLarge(words))
             return
         received = 0
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from loci.clock import Clock
 from loci.errors import LociError
 from loci.memory.embedding import Embedding, QueryVector
-from loci.memory.ranking import Scored, fuse
+from loci.memory.ranking import fuse
 from loci.model.base import Models
 from loci.store import archives, passages, scopes, search
 from loci.store.base import Store, Transaction
@@ -69,12 +69,9 @@ class ArchiveSearch:
             key = ScopeKey(ScopeKind.ARCHIVE, archive.id)
             vector = await self._embedding.query(actor, key, archive.embedding, query.text)
             found.append(await self._store.read(self._find, actor, key, query, vector))
-        scored = [
-            Scored(key=item.seq, words=item.words, likeness=item.likeness) for part in found for item in part.candidates
-        ]
-        ranked = fuse(scored)[query.offset : query.offset + query.limit]
-        stored = await self._store.read(passages.by_seqs, actor, [item.key for item in ranked])
-        hits = tuple(ArchiveHit(passage=stored[item.key], score=item.score) for item in ranked if item.key in stored)
+        ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
+        stored = await self._store.read(passages.by_seqs, actor, [item.seq for item in ranked])
+        hits = tuple(ArchiveHit(passage=stored[item.seq], score=item.score) for item in ranked if item.seq in stored)
         return ArchivePage(hits=hits, total=sum(part.total for part in found))
 
     def _find(

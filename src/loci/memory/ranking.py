@@ -8,51 +8,41 @@ to say, and likeness decides (see docs/decisions/0006).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loci.store.search import Candidate
+
 WORDS_SHARE = 2 / 3
 """A text seldom holds more than half of a query, so this makes both about equally heavy."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """A candidate with its two raw scores.
-
-    `words` is 0 without a common word and about 1 with all of them; `likeness` is a cosine, None without a vector.
-    """
-
-    key: int
-    words: float
-    likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
     """A candidate with its mixed score, 0…1, and its place in each list (from 1; None if it is not in it)."""
 
-    key: int
+    seq: int
     score: float
     words_rank: int | None
     likeness_rank: int | None
 
 
-def fuse(candidates: Sequence[Scored], *, words_share: float = WORDS_SHARE) -> list[Ranked]:
-    """The candidates, best first; of equal ones the newer (larger key) first. Without vectors, words decide alone."""
+def fuse(candidates: Sequence[Candidate], *, words_share: float = WORDS_SHARE) -> list[Ranked]:
+    """The candidates, best first; of equal ones the newer (larger seq) first. Without vectors, words decide alone."""
     known = [item.likeness for item in candidates if item.likeness is not None]
     floor = min(known, default=0.0)
     most = max([1.0, *(item.words for item in candidates)])
     likeness = _scaled([floor if item.likeness is None else item.likeness for item in candidates])
     share = words_share if known else 1.0
-    by_words = _ranks({item.key: item.words for item in candidates if item.words > 0})
-    by_likeness = _ranks({item.key: item.likeness for item in candidates if item.likeness is not None})
+    by_words = _ranks({item.seq: item.words for item in candidates if item.words > 0})
+    by_likeness = _ranks({item.seq: item.likeness for item in candidates if item.likeness is not None})
     ranked = [
         Ranked(
-            key=item.key,
+            seq=item.seq,
             score=share * item.words / most + (1 - share) * likeness[number],
-            words_rank=by_words.get(item.key),
-            likeness_rank=by_likeness.get(item.key),
+            words_rank=by_words.get(item.seq),
+            likeness_rank=by_likeness.get(item.seq),
         )
         for number, item in enumerate(candidates)
     ]
-    return sorted(ranked, key=lambda item: (-item.score, -item.key))
+    return sorted(ranked, key=lambda item: (-item.score, -item.seq))
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

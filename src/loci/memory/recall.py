@@ -10,7 +10,7 @@ from datetime import datetime
 from loci.clock import Clock
 from loci.errors import LociError, NotFound
 from loci.memory.embedding import Embedding, QueryVector
-from loci.memory.ranking import Ranked, Scored, fuse
+from loci.memory.ranking import Ranked, fuse
 from loci.model.base import Models
 from loci.store import agents, scopes, search, turns
 from loci.store.agents import AgentFilter
@@ -93,16 +93,9 @@ class Recall:
             handle = agent.embedding if query.by_meaning else None
             vector = await self._embedding.query(actor, key, handle, query.text)
             found.append(await self._store.read(self._find, actor, key, query, vector))
-        ranked = fuse(
-            [
-                Scored(key=item.seq, words=item.words, likeness=item.likeness)
-                for part in found
-                for item in part.candidates
-            ]
-        )
-        page = ranked[query.offset : query.offset + query.limit]
-        stored = await self._store.read(turns.by_seqs, actor, [item.key for item in page])
-        hits = tuple(_hit(stored[item.key], item) for item in page if item.key in stored)
+        ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
+        stored = await self._store.read(turns.by_seqs, actor, [item.seq for item in ranked])
+        hits = tuple(_hit(stored[item.seq], item) for item in ranked if item.seq in stored)
         return RecallPage(hits=hits, total=sum(part.total for part in found))
 
     def _find(

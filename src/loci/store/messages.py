@@ -37,9 +37,6 @@ BY_OTID = f"select {COLUMNS} from messages where conversation_id = :conversation
 BY_RUN = (
     f"""select {COLUMNS} from messages where run_id = :run_id and organization_id = :organization_id order by seq"""
 )
-BY_STEP = (
-    f"""select {COLUMNS} from messages where step_id = :step_id and organization_id = :organization_id order by seq"""
-)
 SET_PARTS = "update messages set parts = :parts where id = :id and organization_id = :organization_id"
 COUNT_TALK = "select count(*) as n from messages where agent_id = :agent_id and role <> 'system'"
 
@@ -111,12 +108,6 @@ def by_otid(tx: Transaction, conversation_id: str, otid: str) -> Message | None:
 def of_run(tx: Transaction, actor: Actor, run_id: str) -> list[Message]:
     """All messages of a run, its input included."""
     rows = tx.all(BY_RUN, {"run_id": run_id, "organization_id": actor.organization_id})
-    return [from_row(row) for row in rows]
-
-
-def of_step(tx: Transaction, actor: Actor, step_id: str) -> list[Message]:
-    """All messages of a step."""
-    rows = tx.all(BY_STEP, {"step_id": step_id, "organization_id": actor.organization_id})
     return [from_row(row) for row in rows]
 
 

@@ -61,12 +61,12 @@ class Candidate:
     """A text that may be the answer.
 
     `words` says how much of the query it holds, rare words counting more: 0 for none, about 1 for all. So it can be
-    compared across scopes. `likeness` is a cosine.
+    compared across scopes. `likeness` is a cosine, None without a vector.
     """
 
     seq: int
     words: float
-    likeness: float | None
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
