@@ -18,6 +18,7 @@ from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
 from loci.config import Settings
 from loci.errors import BadRequest
+from loci.jobs.worker import Jobs
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
@@ -94,8 +95,10 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         if registry is not None:
             registry.start()
         await core.runs.resume()
+        await core.jobs.start()
         yield core
     finally:
+        await core.jobs.close()
         await core.runs.close()
         await background.close()
         await callbacks.close()
@@ -129,6 +132,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         models=models,
         kit=kit,
         runs=Runs(kit),
+        jobs=Jobs(store, clock),
         streams=Streams(store, clock, retention_s=settings.stream_retention_s),
         recall=recall,
         archive=archive,

@@ -11,6 +11,7 @@ from loci.agent.turn import Kit
 from loci.api.streams import Streams
 from loci.clock import Clock
 from loci.config import Settings
+from loci.jobs.worker import Jobs
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
@@ -31,6 +32,7 @@ class Core:
     models: Models
     kit: Kit
     runs: Runs
+    jobs: Jobs
     streams: Streams
     recall: Recall
     archive: ArchiveSearch
