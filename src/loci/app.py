@@ -16,9 +16,11 @@ from loci.api.core import Core
 from loci.api.server import create_app
 from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
-from loci.config import Settings
+from loci.config import LOOPBACK, Settings
 from loci.errors import BadRequest
 from loci.jobs.worker import Jobs
+from loci.mcp.base import Limits as McpLimits
+from loci.mcp.servers import McpServers, Outside
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
@@ -27,13 +29,15 @@ from loci.net import Door
 from loci.store.base import MEMORY, Store
 from loci.store.sqlite import SQLiteStore
 from loci.tools.absent import NoSandbox
-from loci.tools.base import BuiltinTool
+from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.core import CORE_BUILTINS
 from loci.tools.registry import ensure_builtins
 from loci.types.actor import Actor
+from loci.types.json import JsonObject
 from loci.types.memory import ActorKind, Author
 from loci.types.runs import Limits
+from loci.types.tools import Tool, ToolType
 from loci.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -101,6 +105,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.jobs.close()
         await core.runs.close()
         await background.close()
+        await core.mcp.close()
         await callbacks.close()
         await core.streams.close()
         if registry is not None:
@@ -117,7 +122,9 @@ def _given(models: Models | None) -> Models:
 def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) -> Core:
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
     builtins: dict[str, BuiltinTool] = {**CORE_BUILTINS, **memory_builtins(recall, archive)}
-    runner, door = NoSandbox(), Door()
+    door, vault = Door(), Vault(settings.home)
+    mcp = McpServers(_mcp_outside(settings, clock, store, vault))
+    runner = Runners(NoSandbox(), mcp)
     limits = Limits(
         steps_max=settings.run_steps_max,
         total_tokens_max=settings.run_tokens_max,
@@ -139,8 +146,38 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         builtins=builtins,
         runner=runner,
         door=door,
-        vault=Vault(settings.home),
+        vault=vault,
+        mcp=mcp,
     )
+
+
+def _mcp_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -> Outside:
+    asked = settings.mcp
+    # A server that serves this machine alone may reach what runs on it; one that others reach must not do it for them.
+    here = LOOPBACK if settings.is_loopback else frozenset[str]()
+    return Outside(
+        store=store,
+        vault=vault,
+        clock=clock,
+        door=Door(allowed_hosts=here | frozenset(asked.hosts)),
+        limits=McpLimits(
+            connect_timeout_s=asked.connect_timeout_s, call_timeout_s=asked.call_timeout_s, idle_s=asked.idle_s
+        ),
+        allow_stdio=settings.is_loopback if asked.stdio is None else asked.stdio,
+    )
+
+
+class Runners:
+    """Each stored tool goes to what can run it: its MCP server, or the sandbox."""
+
+    def __init__(self, sandbox: ToolRunner, mcp: ToolRunner) -> None:
+        self._sandbox = sandbox
+        self._mcp = mcp
+
+    async def run(self, tool: Tool, context: ToolContext, args: JsonObject) -> ToolOutcome:
+        """Run it there."""
+        chosen = self._mcp if tool.tool_type is ToolType.EXTERNAL_MCP else self._sandbox
+        return await chosen.run(tool, context, args)
 
 
 class Background:

@@ -49,6 +49,19 @@ _LOCAL: tuple[tuple[str, str, str | None], ...] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class McpSettings:
+    """What the operator allows MCP servers, and how long they may take."""
+
+    stdio: bool | None = None
+    """Whether clients may register commands that are started on this machine. None: if it serves this machine alone."""
+    hosts: tuple[str, ...] = ()
+    """Private hosts that MCP servers may be on, as `name` or `name:port`."""
+    connect_timeout_s: float = 20.0
+    call_timeout_s: float = 60.0
+    idle_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the operator can choose. Built by `load`, or directly in tests."""
 
@@ -78,6 +91,9 @@ class Settings:
     stream_retention_s: float = 10_800.0
     cors_origins: tuple[str, ...] = ()
     durability: Literal["full", "normal"] = "full"
+    mcp: McpSettings = field(default_factory=McpSettings)
+    public_url: str | None = None
+    """Where browsers of people reach this server, if not under the address that clients use."""
 
     @property
     def is_loopback(self) -> bool:
@@ -127,6 +143,23 @@ def _with_choices(base: Settings, env: Mapping[str, str], document: JsonObject) 
         run_tokens_max=int(_number(limits, "tokens", 0)) or None,
         run_cost_usd_max=_number(limits, "usd", 0.0) or None,
         model_timeout_s=_number(limits, "model_seconds", base.model_timeout_s),
+        mcp=_mcp(env, _table(document, "mcp")),
+        public_url=env.get("LOCI_PUBLIC_URL") or _text(server, "public_url"),
+    )
+
+
+def _mcp(env: Mapping[str, str], table: JsonObject) -> McpSettings:
+    stdio = env.get("LOCI_MCP_STDIO") or _text(table, "stdio")
+    if stdio is not None and stdio.lower() not in ("true", "false", "1", "0"):
+        raise BadRequest(f"LOCI_MCP_STDIO is '{stdio}', but must be 'true' or 'false'.")
+    hosts = env.get("LOCI_MCP_HOSTS") or _text(table, "hosts") or ""
+    usual = McpSettings()
+    return McpSettings(
+        stdio=None if stdio is None else stdio.lower() in ("true", "1"),
+        hosts=tuple(host.strip().lower() for host in hosts.split(",") if host.strip()),
+        connect_timeout_s=_number(table, "connect_seconds", usual.connect_timeout_s),
+        call_timeout_s=_number(table, "call_seconds", usual.call_timeout_s),
+        idle_s=_number(table, "idle_seconds", usual.idle_s),
     )
 
 

@@ -4,7 +4,7 @@
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
     ├── TooLarge 413 · NotAvailable 501
-    ├── AddressRefused 400 · FetchFailed 502
+    ├── AddressRefused 400 · FetchFailed 502 · McpFailed 502 (McpTimedOut 408)
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
     └── StoreFailure 503
@@ -113,6 +113,19 @@ class FetchFailed(LociError):
     """The address could not be read."""
 
     status = 502
+
+
+class McpFailed(LociError):
+    """The MCP server could not be used."""
+
+    status = 502
+    hint = "Other tools still work. Whoever runs that server can see why."
+
+
+class McpTimedOut(McpFailed):
+    """The MCP server did not answer in time."""
+
+    status = 408
 
 
 class NotAvailable(LociError):

@@ -5,7 +5,7 @@ answers differently the second time (DNS rebinding) wins nothing; TLS still asks
 not the public internet, in every spelling, unless the operator named the host. Each redirect is a new request with the
 same checks.
 
-Requests to providers and MCP servers that the operator configured do not come through here.
+Requests to providers that the operator configured do not come through here.
 """
 
 import asyncio
@@ -158,6 +158,10 @@ class Door:
     async def check(self, url: str) -> None:
         """Say whether a request may go there, without sending it. Raises AddressRefused, or FetchFailed."""
         await self._target(url)
+
+    async def addresses(self, url: str) -> Sequence[str]:
+        """Where a request to the URL may connect to, for whoever carries it itself. Raises as `check` does."""
+        return (await self._target(url)).addresses
 
     async def _follow(self, ask: _Ask, limit_bytes: int) -> Fetched:
         # A fresh client each time: no cookies, no proxy of the environment, no connection that outlives its check.

@@ -17,7 +17,8 @@ from loci.config import LOOPBACK, Settings
 from loci.errors import Forbidden, LociError, Unauthorized
 from loci.types.actor import Actor
 
-OPEN_PATHS = frozenset({"/v1/health", "/v1/ready"})
+OPEN_PATHS = frozenset({"/v1/health", "/v1/ready", "/v1/tools/mcp/oauth/callback"})
+"""Open to all. The last is where browsers come back to with a secret that holds once."""
 NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
 

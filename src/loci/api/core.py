@@ -12,6 +12,7 @@ from loci.api.streams import Streams
 from loci.clock import Clock
 from loci.config import Settings
 from loci.jobs.worker import Jobs
+from loci.mcp.servers import McpServers
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
@@ -40,6 +41,7 @@ class Core:
     runner: ToolRunner
     door: Door
     vault: Vault
+    mcp: McpServers
 
 
 async def _core(request: Request) -> Core:

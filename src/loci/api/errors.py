@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from loci.errors import Busy, LociError, ModelFailure, NotAvailable
+from loci.errors import Busy, LociError, McpFailed, ModelFailure, NotAvailable
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ async def _loci(_request: Request, error: Exception) -> Response:
     if isinstance(problem, ModelFailure):
         fault = {"type": problem.fault.value, "message": problem.message, "detail": problem.detail}
         return error_answer(problem.http_status, {"error": fault})
+    if isinstance(problem, McpFailed) and problem.status == 502:
+        fault = {"type": "mcp_connection_error", "message": problem.message, "detail": str(problem)}
+        return error_answer(problem.status, {"error": fault})
     body: dict[str, Any] = {"detail": str(problem)}
     if isinstance(problem, Busy) and problem.run_id:
         body["run_id"] = problem.run_id

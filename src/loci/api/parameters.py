@@ -20,6 +20,7 @@ PassageId = Annotated[str, Path(pattern=f"^passage-{_UUID}$", description="Id of
 MessageId = Annotated[str, Path(pattern=f"^message-{_UUID}$", description="Id of the message.")]
 RunId = Annotated[str, Path(pattern=f"^run-{_UUID}$", description="Id of the run.")]
 StepId = Annotated[str, Path(pattern=f"^step-{_UUID}$", description="Id of the step.")]
+McpServerId = Annotated[str, Path(pattern=f"^mcp_server-{_UUID}$", description="Id of the MCP server.")]
 ConversationId = Annotated[
     str, Path(pattern=f"^(conv-{_UUID}|agent-{_UUID}|default)$", description="Id of the conversation, or 'default'.")
 ]

@@ -1,6 +1,17 @@
 """All routes, in the order in which the API document lists them."""
 
-from loci.api.routes import agent_memory, agents, blocks, conversations, messages, models, runs, tools
+from loci.api.routes import (
+    agent_memory,
+    agents,
+    blocks,
+    conversations,
+    mcp_legacy,
+    mcp_servers,
+    messages,
+    models,
+    runs,
+    tools,
+)
 
 ROUTERS = (
     agents.router,
@@ -10,5 +21,7 @@ ROUTERS = (
     conversations.router,
     runs.router,
     tools.router,
+    mcp_servers.router,
+    mcp_legacy.router,
     models.router,
 )
