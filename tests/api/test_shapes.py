@@ -10,6 +10,7 @@ from starlette.routing import compile_path
 from loci.api.routes import ROUTERS
 from tests.api.clients import Client, client_of
 from tests.api.test_tools import ROLL
+from tests.mcp.servers import mcp_requests
 
 
 def declared() -> Iterator[tuple[str, APIRoute, Callable[[str], bool]]]:
@@ -78,6 +79,7 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("GET", "/v1/health", None),
         ("GET", "/v1/ready", None),
         ("GET", "/v1/tags", None),
+        *await mcp_requests(client, made["id"]),
     ]
 
 

@@ -60,3 +60,34 @@ async def tools_by_name(client: Client, server_id: str) -> dict[str, Any]:
 async def run(client: Client, server_id: str, name: str, **args: Any) -> Any:
     tool = (await tools_by_name(client, server_id))[name]
     return await client.http.post(f"/v1/mcp-servers/{server_id}/tools/{tool.id}/run", json={"args": args}, timeout=60)
+
+
+async def mcp_requests(client: Client, agent_id: str) -> list[tuple[str, str, Any]]:
+    """A request to each route about MCP servers, in an order in which all of them succeed."""
+    server_id = await registered(client, hostile("fine"))
+    tool_id = (await tools_by_name(client, server_id))["echo"].id
+    server, old = f"/v1/mcp-servers/{server_id}", "/v1/tools/mcp/servers"
+    of_agent = f"/v1/agents/{agent_id}/mcp-servers"
+    config = {key: value for key, value in hostile("fine").items() if key != "mcp_server_type"}
+    return [
+        ("GET", "/v1/mcp-servers", None),
+        ("GET", server, None),
+        ("PATCH", f"{server}/refresh", None),
+        ("GET", f"{server}/tools", None),
+        ("GET", f"{server}/tools/{tool_id}", None),
+        ("POST", f"{server}/tools/{tool_id}/run", {"args": {"text": "x"}}),
+        ("GET", of_agent, None),
+        ("GET", f"{of_agent}/{server_id}/tools", None),
+        ("POST", f"{of_agent}/{server_id}/tools/{tool_id}/run", None),
+        ("PATCH", server, {"config": {"mcp_server_type": "stdio"}}),
+        ("POST", "/v1/mcp-servers", {"server_name": "second", "config": hostile("fine")}),
+        ("GET", old, None),
+        ("PUT", old, {"server_name": "old", "type": "stdio", **config}),
+        ("POST", f"{old}/test", {"server_name": "any", **config}),
+        ("GET", f"{old}/old/tools", None),
+        ("POST", f"{old}/old/resync", None),
+        ("POST", f"{old}/old/echo", None),
+        ("POST", f"{old}/old/tools/echo/execute", {"args": {"text": "x"}}),
+        ("PATCH", f"{old}/old", {}),
+        ("DELETE", f"{old}/old", None),
+    ]

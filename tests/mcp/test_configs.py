@@ -63,7 +63,7 @@ async def test_a_server_that_others_can_reach_starts_no_commands_and_reaches_not
                 "http://127.0.0.1/mcp",
                 "http://localhost/mcp",
                 "http://169.254.169.254/x",
-                "file:///etc/passwd",
+                "ftp://127.0.0.1/x",
             )
         ]
 
