@@ -1,0 +1,397 @@
+"""The sandbox on this machine: a warm process for each organisation and environment, which forks a fresh one per call.
+
+The server only speaks to it through sockets. When the server is gone, however it went, the sockets close and the
+kernel ends every process of the sandbox with its parent.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import orjson
+
+from loci.errors import NotAvailable
+from loci.net import Door
+from loci.sandbox import walls as kinds
+from loci.sandbox.base import Bounds, Environment, Program, Ran, Standing, read_result
+from loci.sandbox.child.frames import HEADER, Bounds as ChildBounds, Report, Request
+from loci.sandbox.packages import Installed, Packages, base_python
+from loci.sandbox.proxy import proxying
+from loci.sandbox.walls import Walls
+
+log = logging.getLogger(__name__)
+
+ZYGOTES_MAX = 8
+CALLS_MAX = 16
+IDLE_S = 300.0
+_START_TIMEOUT_S = 20.0
+_GRACE_S = 5.0
+_REPORT_MAX_BYTES = 100_000
+_NODE_HEAP_MB = 512
+_CONTROL = dict.fromkeys([*range(9), *range(11, 32), 127])
+"""Taken out of what a program says: it could move the cursor of whoever reads it."""
+
+
+@dataclass(slots=True)
+class Zygote:
+    """A warm process. `calls` are under way; it goes when it was idle for a while."""
+
+    process: asyncio.subprocess.Process
+    control: socket.socket
+    calls: int = 0
+    used_at_s: float = 0.0
+
+    def end(self) -> None:
+        """Let it go. Closing its socket is enough; the signal is for one that does not listen."""
+        self.control.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the sandbox keeps its things, and what it stands on."""
+
+    home: Path
+    choice: str = "auto"
+    door: Door
+    bounds: Bounds = Bounds()
+
+
+class LocalSandbox:
+    """Runs programs on this machine, behind the strongest walls that it has."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._folder = place.home / "sandbox"
+        self._packages = Packages(self._folder / "environments")
+        self._choices = kinds.of_choice(place.choice)
+        self._walls: Walls | None = None
+        self._tried: list[tuple[str, str]] = []
+        self._looking = asyncio.Lock()
+        self._zygotes: dict[tuple[str, Environment], Zygote] = {}
+        self._starting: dict[tuple[str, Environment], asyncio.Lock] = {}
+        self._room = asyncio.Semaphore(CALLS_MAX)
+
+    async def run(self, organization_id: str, program: Program) -> Ran:
+        """Run it. Raises NotAvailable, BadRequest for requirements that cannot be installed."""
+        walls = await self._found_walls()
+        if walls is None:
+            standing = kinds.standing_of(None, self._tried)
+            raise NotAvailable(standing.message, hint=standing.hint)
+        if program.network and walls.means == "landlock":
+            raise NotAvailable(
+                "This machine cannot give a tool the network and keep it from everything else.",
+                hint="It takes namespaces: allow user namespaces on the host.",
+            )
+        request = self._request(walls, program, await self._packages.ready(program.environment))
+        async with self._room, self._zygote(walls, organization_id, program.environment, request) as zygote:
+            return await self._call(zygote, program, request)
+
+    async def standing(self) -> Standing:
+        """Look whether programs can be run here."""
+        return kinds.standing_of(await self._found_walls(), self._tried)
+
+    async def rebuild(self, environment: Environment) -> None:
+        """Install an environment anew."""
+        for key, zygote in list(self._zygotes.items()):
+            if key[1] == environment and not zygote.calls:
+                self._zygotes.pop(key).end()
+        await self._packages.forget(environment)
+        await self._packages.ready(environment)
+
+    async def close(self) -> None:
+        """End what runs."""
+        ending = list(self._zygotes.values())
+        self._zygotes.clear()
+        for zygote in ending:
+            zygote.end()
+        await asyncio.gather(*(zygote.process.wait() for zygote in ending))
+
+    def _request(self, walls: Walls, program: Program, installed: Installed) -> Request:
+        bounds = cast("ChildBounds", asdict(self._place.bounds))
+        bounds["wall_s"] = min(bounds["wall_s"], program.wall_s or bounds["wall_s"])
+        node = _node() if program.language != "python" else []
+        read = [sys.base_prefix, *installed.folders, *([str(_RUNNER), _prefix_of(node[0])] if node else [])]
+        env = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": "/tmp",  # noqa: S108  inside of the walls, where it is its own
+            **program.variables,
+        }
+        if installed.python:
+            env["LOCI_PACKAGES"] = str(installed.python)
+        if installed.node:
+            env["NODE_PATH"] = str(installed.node)
+        within = "/tmp" if walls.name == "bubblewrap" else str(self._calls_folder())  # noqa: S108  its own
+        return {
+            "means": walls.means,
+            "read": read,
+            "tmp": None if walls.means == "namespaces" else within,
+            "bounds": bounds,
+            "network": program.network,
+            "env": env,
+            "node": node,
+            "program": {
+                "kind": "function" if program.name else "script",
+                "language": program.language,
+                "source": program.source,
+                "name": program.name or "",
+                "args": dict(program.args),
+                "order": [name for name in program.order or program.args if name in program.args],
+                "agent_state": None if program.agent_state is None else dict(program.agent_state),
+            },
+        }
+
+    def _calls_folder(self) -> Path:
+        folder = self._folder / "calls"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    async def _found_walls(self) -> Walls | None:
+        async with self._looking:
+            if self._walls is None and not self._tried:
+                await asyncio.to_thread(shutil.rmtree, self._folder / "calls", ignore_errors=True)
+                for walls in self._choices:
+                    reason = await self._try(walls)
+                    if reason is None:
+                        self._walls = walls
+                        break
+                    self._tried.append((walls.name, reason))
+                standing = kinds.standing_of(self._walls, self._tried)
+                log.log(logging.INFO if standing.means != "none" else logging.WARNING, "%s", standing.message)
+        return self._walls
+
+    async def _try(self, walls: Walls) -> str | None:
+        """Why these walls do not hold here; None if they do."""
+        program = Program(source=_TRIAL, name="trial", args={"home": str(self._place.home)})
+        request = self._request(walls, program, Installed())
+        try:
+            zygote = await self._start(walls, request)
+        except (NotAvailable, OSError) as error:
+            return str(error)
+        try:
+            ran = await self._call(zygote, program, request)
+        except NotAvailable as error:
+            return error.message
+        finally:
+            zygote.end()
+            await zygote.process.wait()
+        return None if ran.value == "ok" or (ran.value and walls is kinds.OPEN) else ran.value or ran.error
+
+    @asynccontextmanager
+    async def _zygote(
+        self, walls: Walls, organization_id: str, environment: Environment, request: Request
+    ) -> AsyncGenerator[Zygote]:
+        key = (organization_id, environment)
+        async with self._starting.setdefault(key, asyncio.Lock()):
+            zygote = self._zygotes.get(key)
+            if zygote is None or zygote.process.returncode is not None:
+                self._make_room()
+                zygote = await self._start(walls, request)
+                self._zygotes[key] = zygote
+            zygote.calls += 1
+        try:
+            yield zygote
+        finally:
+            zygote.calls -= 1
+            zygote.used_at_s = asyncio.get_running_loop().time()
+            asyncio.get_running_loop().call_later(IDLE_S, self._retire, key, zygote)
+
+    def _make_room(self) -> None:
+        idle = sorted((item for item in self._zygotes.items() if not item[1].calls), key=lambda item: item[1].used_at_s)
+        for key, zygote in idle[: max(0, len(self._zygotes) + 1 - ZYGOTES_MAX)]:
+            del self._zygotes[key]
+            zygote.end()
+
+    def _retire(self, key: tuple[str, Environment], zygote: Zygote) -> None:
+        idle_s = asyncio.get_running_loop().time() - zygote.used_at_s
+        if self._zygotes.get(key) is zygote and not zygote.calls and idle_s >= IDLE_S:
+            del self._zygotes[key]
+            self._starting.pop(key, None)
+            zygote.end()
+
+    async def _start(self, walls: Walls, request: Request) -> Zygote:
+        command = walls.command([base_python(), "-I", "-S", "-B"], request["read"])
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=theirs,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+                cwd="/",
+                start_new_session=True,
+            )
+        zygote = Zygote(process, ours)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                if await asyncio.get_running_loop().sock_recv(ours, 1) == b"R":
+                    return zygote
+        except (OSError, TimeoutError):
+            log.warning("a sandbox process did not start")
+        zygote.end()
+        said = await process.stderr.read() if process.stderr else b""
+        await process.wait()
+        raise NotAvailable(f"The sandbox does not start: {_clean(said)[-500:].strip() or 'it gave no reason'}.")
+
+    async def _call(self, zygote: Zygote, program: Program, request: Request) -> Ran:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours:
+            with theirs:
+                try:
+                    socket.send_fds(zygote.control, [b"c"], [theirs.fileno()])
+                except OSError as error:
+                    zygote.end()
+                    raise NotAvailable("The sandbox is gone; the next call starts it anew.") from error
+            try:
+                async with asyncio.timeout(request["bounds"]["wall_s"] + _GRACE_S):
+                    body = orjson.dumps(request)
+                    await loop.sock_sendall(ours, HEADER.pack(len(body)) + body)
+                    async with self._way_out(ours, network=request["network"]):
+                        report, blobs = await _read_report(ours, self._place.bounds)
+            except TimeoutError:
+                return Ran(error=_ENDS["time"].format(wall_s=request["bounds"]["wall_s"]))
+            except (OSError, EOFError, ValueError) as error:
+                zygote.end()
+                log.warning("a sandbox process broke: %s", error)
+                return Ran(error="Error: the sandbox ended while the tool ran.")
+        return _told(report, blobs, program, request)
+
+    @asynccontextmanager
+    async def _way_out(self, ours: socket.socket, *, network: bool) -> AsyncGenerator[None]:
+        if not network:
+            yield
+            return
+        await _readable(ours)
+        mark, handles, _, _ = socket.recv_fds(ours, 1, 1, socket.MSG_PEEK if sys.platform == "darwin" else 0)
+        if not handles:
+            raise EOFError(f"no network came ({mark!r})")
+        with socket.socket(fileno=handles[0]) as listening:
+            listening.setblocking(False)
+            async with proxying(listening, self._place.door):
+                yield
+
+
+_RUNNER = Path(__file__).parent / "child" / "tool.mjs"
+_TRIAL = """
+import os, socket
+def trial(home):
+    for what in (lambda: os.listdir(home), lambda: socket.create_connection(("127.0.0.1", 9), 1)):
+        try:
+            what()
+        except ConnectionRefusedError:
+            return "it reaches the network of this machine"
+        except OSError:
+            continue
+        return "it reads the server's data"
+    return "ok"
+"""
+_ENDS = {
+    "time": "Error: the tool took longer than {wall_s:g} seconds and was stopped.",
+    "memory": "Error: the tool used more memory than the {memory_bytes} bytes it may have and was stopped.",
+    "processes": "Error: the tool started more than the {processes} processes it may have and was stopped.",
+    "disk": "Error: the tool wrote more than the {disk_bytes} bytes it may and was stopped.",
+    "result": "Error: the result is larger than the {result_bytes} bytes it may have.",
+    "cancelled": "Error: the call was cancelled.",
+}
+
+
+def _told(report: Report, blobs: Sequence[bytes], program: Program, request: Request) -> Ran:
+    """What a report means."""
+    result, stdout, stderr = blobs
+    if report["ended"] == "walls":
+        raise NotAvailable(f"The walls of the sandbox could not be put up: {report['detail']}.")
+    ending = _ENDS.get(report["ended"])
+    if ending is not None:
+        ran = Ran(error=ending.format(**request["bounds"]))
+    elif not result:
+        ran = Ran(error=_silent(report["exit_code"], request))
+    else:
+        try:
+            ran = read_result(orjson.loads(result), program.name)
+        except orjson.JSONDecodeError:
+            ran = Ran(error="Error: the tool gave no readable result.")
+    return Ran(
+        value=None if ran.value is None else _clean(ran.value.encode(errors="replace")),
+        error=None if ran.error is None else _clean(ran.error.encode(errors="replace")),
+        blocks={key: _clean(str(text).encode(errors="replace")) for key, text in ran.blocks.items()},
+        stdout=_shortened(stdout, report["dropped"][1]),
+        stderr=_shortened(stderr, report["dropped"][2]) + _clean(ran.stderr.encode(errors="replace")),
+    )
+
+
+def _silent(exit_code: int, request: Request) -> str:
+    signalled = -exit_code if exit_code < 0 else exit_code - 128
+    if signalled in (signal.SIGXCPU, signal.SIGKILL):
+        return f"Error: the tool was stopped; it may use {request['bounds']['cpu_s']} seconds of computing time."
+    if signalled == signal.SIGXFSZ:
+        return f"Error: the tool wrote a file larger than the {request['bounds']['file_bytes']} bytes it may have."
+    return f"Error: the tool ended without a result (exit status {exit_code})."
+
+
+def _clean(raw: bytes) -> str:
+    return raw.decode(errors="replace").translate(_CONTROL)
+
+
+def _shortened(raw: bytes, dropped: int) -> str:
+    return _clean(raw) + (f"\n… {dropped} more bytes were not kept" if dropped else "")
+
+
+async def _readable(ours: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(ours, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(ours)
+
+
+async def _read_report(ours: socket.socket, bounds: Bounds) -> tuple[Report, list[bytes]]:
+    (size,) = HEADER.unpack(await _exactly(ours, HEADER.size))
+    if size > _REPORT_MAX_BYTES:
+        raise ValueError("a report that long is none")
+    report: Report = orjson.loads(await _exactly(ours, size))
+    if max(report["sizes"]) > max(bounds.result_bytes, bounds.output_bytes):
+        raise ValueError("a report of more than there may be")
+    return report, [await _exactly(ours, amount) for amount in report["sizes"]]
+
+
+async def _exactly(ours: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    parts: list[bytes] = []
+    while size:
+        part = await loop.sock_recv(ours, min(size, 1 << 20))
+        if not part:
+            raise EOFError("the other side ended")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _node() -> list[str]:
+    found = shutil.which("node")
+    if found is None:
+        raise NotAvailable("Node.js is not installed, so this tool cannot be run.", hint="Install Node 20 or newer.")
+    return [str(Path(found).resolve()), f"--max-old-space-size={_NODE_HEAP_MB}", str(_RUNNER)]
+
+
+def _prefix_of(program: str) -> str:
+    """The folder of an installation: with what lies beside its `bin`, unless that is the system itself."""
+    path = Path(program)
+    return str(path.parent.parent if path.parent.name == "bin" else path)
