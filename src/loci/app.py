@@ -26,13 +26,16 @@ from loci.memory.recall import Recall
 from loci.model.base import Models
 from loci.model.providers import build_models
 from loci.net import Door
+from loci.sandbox.base import Bounds, Sandbox
+from loci.sandbox.local import LocalSandbox, Place
 from loci.store.base import MEMORY, Store
 from loci.store.sqlite import SQLiteStore
-from loci.tools.absent import NoSandbox
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
+from loci.tools.builtin.code import code_builtins
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.core import CORE_BUILTINS
 from loci.tools.registry import ensure_builtins
+from loci.tools.source import SourceRunner
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.memory import ActorKind, Author
@@ -98,6 +101,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.streams.open()
         if registry is not None:
             registry.start()
+            background.look(core.source_tools.sandbox)
         await core.runs.resume()
         await core.jobs.start()
         yield core
@@ -108,6 +112,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.mcp.close()
         await callbacks.close()
         await core.streams.close()
+        await core.source_tools.sandbox.close()
         if registry is not None:
             await registry.aclose()
         await store.close()
@@ -121,10 +126,16 @@ def _given(models: Models | None) -> Models:
 
 def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) -> Core:
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
-    builtins: dict[str, BuiltinTool] = {**CORE_BUILTINS, **memory_builtins(recall, archive)}
     door, vault = Door(), Vault(settings.home)
+    sandbox = build_sandbox(settings, door)
+    builtins: dict[str, BuiltinTool] = {
+        **CORE_BUILTINS,
+        **memory_builtins(recall, archive),
+        **code_builtins(sandbox),
+    }
     mcp = McpServers(_mcp_outside(settings, clock, store, vault))
-    runner = Runners(NoSandbox(), mcp)
+    source_tools = SourceRunner(store=store, vault=vault, sandbox=sandbox, network_allowed=settings.sandbox.network)
+    runner = Runners(source_tools, mcp)
     limits = Limits(
         steps_max=settings.run_steps_max,
         total_tokens_max=settings.run_tokens_max,
@@ -145,6 +156,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         archive=archive,
         builtins=builtins,
         runner=runner,
+        source_tools=source_tools,
         door=door,
         vault=vault,
         mcp=mcp,
@@ -180,6 +192,13 @@ class Runners:
         return await chosen.run(tool, context, args)
 
 
+def build_sandbox(settings: Settings, door: Door) -> Sandbox:
+    """Where tools from source run, as the settings say."""
+    asked = settings.sandbox
+    bounds = Bounds(wall_s=asked.call_timeout_s)
+    return LocalSandbox(Place(home=settings.home, choice=asked.kind, door=door, bounds=bounds))
+
+
 class Background:
     """Work on memory after a run: indexing what was said, so that the next search finds it at once."""
 
@@ -194,6 +213,12 @@ class Background:
             self._tasks[agent_id] = task
             task.add_done_callback(lambda _: self._tasks.pop(agent_id, None))
 
+    def look(self, sandbox: Sandbox) -> None:
+        """See whether tools can be run here, so that the log says so before one is called."""
+        task = asyncio.create_task(_look(sandbox))
+        self._tasks["sandbox"] = task
+        task.add_done_callback(lambda _: self._tasks.pop("sandbox", None))
+
     async def _index(self, actor: Actor, agent_id: str) -> None:
         await self._core.clock.sleep(INDEX_DELAY_S)
         await self._core.recall.index(actor, agent_id)
@@ -205,6 +230,11 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _look(sandbox: Sandbox) -> None:
+    standing = await sandbox.standing()
+    log.log(logging.INFO if standing.hint is None else logging.WARNING, "%s", standing.message)
 
 
 INDEX_DELAY_S = 2.0

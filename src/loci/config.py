@@ -16,6 +16,9 @@ from loci.model.base import ModelOverride, ProviderConfig
 from loci.types.json import JsonObject, JsonValue
 
 DEFAULT_PORT = 8283
+SANDBOXES = (
+    "auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "e2b", "daytona", "off", "none-i-understand"
+)  # fmt: skip
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Wire = Literal["chat", "responses", "anthropic", "google"]
@@ -62,6 +65,20 @@ class McpSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """Where tools from source run. `kind`: one of SANDBOXES; `auto` is the strongest that this machine has.
+
+    `network`: whether a tool that asks for it may reach the public internet. `api_key`, `api_url`: of a hosted one.
+    """
+
+    kind: str = "auto"
+    network: bool = True
+    call_timeout_s: float = 180.0
+    api_key: str | None = field(default=None, repr=False)
+    api_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the operator can choose. Built by `load`, or directly in tests."""
 
@@ -92,6 +109,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     durability: Literal["full", "normal"] = "full"
     mcp: McpSettings = field(default_factory=McpSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     public_url: str | None = None
     """Where browsers of people reach this server, if not under the address that clients use."""
 
@@ -144,6 +162,7 @@ def _with_choices(base: Settings, env: Mapping[str, str], document: JsonObject) 
         run_cost_usd_max=_number(limits, "usd", 0.0) or None,
         model_timeout_s=_number(limits, "model_seconds", base.model_timeout_s),
         mcp=_mcp(env, _table(document, "mcp")),
+        sandbox=_sandbox(env, _table(document, "sandbox")),
         public_url=env.get("LOCI_PUBLIC_URL") or _text(server, "public_url"),
     )
 
@@ -160,6 +179,22 @@ def _mcp(env: Mapping[str, str], table: JsonObject) -> McpSettings:
         connect_timeout_s=_number(table, "connect_seconds", usual.connect_timeout_s),
         call_timeout_s=_number(table, "call_seconds", usual.call_timeout_s),
         idle_s=_number(table, "idle_seconds", usual.idle_s),
+    )
+
+
+def _sandbox(env: Mapping[str, str], table: JsonObject) -> SandboxSettings:
+    choice = env.get("LOCI_SANDBOX") or _text(table, "kind") or "auto"
+    if choice not in SANDBOXES:
+        raise BadRequest(f"LOCI_SANDBOX is '{choice}', but must be one of {', '.join(SANDBOXES)}.")
+    network = env.get("LOCI_SANDBOX_NETWORK") or _text(table, "network") or "on"
+    if network not in ("on", "off"):
+        raise BadRequest(f"LOCI_SANDBOX_NETWORK is '{network}', but must be 'on' or 'off'.")
+    return SandboxSettings(
+        kind=choice,
+        network=network == "on",
+        call_timeout_s=_number(table, "call_seconds", SandboxSettings().call_timeout_s),
+        api_key=env.get("E2B_API_KEY" if choice == "e2b" else "DAYTONA_API_KEY"),
+        api_url=env.get("LOCI_SANDBOX_URL") or _text(table, "api_url"),
     )
 
 

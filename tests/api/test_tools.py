@@ -154,19 +154,6 @@ async def test_a_memory_tool_can_be_run_by_hand(tmp_path):
         assert unknown.status_code == 404
 
 
-async def test_source_is_stored_and_described_but_not_run(tmp_path):
-    async with client_of(tmp_path) as client:
-        tool = await client.sdk.tools.create(source_code=ROLL)
-        agent = await client.sdk.agents.create(tool_ids=[tool.id])
-        run = await client.http.post(f"/v1/agents/{agent.id}/tools/roll/run", json={"args": {"sides": 6}})
-        assert run.status_code == 501
-        assert "sandbox" in run.json()["detail"]
-        tried = await client.http.post("/v1/tools/run", json={"source_code": ROLL, "args": {"sides": 6}})
-        assert tried.status_code == 501
-        schema = await client.http.post("/v1/tools/generate-schema", json={"code": ROLL})
-        assert schema.json()["name"] == "roll"
-
-
 @pytest.mark.parametrize(
     ("body", "status", "named"),
     [

@@ -12,7 +12,7 @@ from loci.agent.deciding import decide
 from loci.agent.opening import load_bundle, tool_message
 from loci.agent.prompts import alert_text
 from loci.agent.recompile import recompile
-from loci.agent.toolcalls import Prepared, error_result, questions, run_memory
+from loci.agent.toolcalls import Prepared, apply_changes, error_result, questions, run_memory
 from loci.agent.turn import Kit, Turn, Work
 from loci.ids import new_id
 from loci.memory.repair import INTERRUPTED
@@ -81,7 +81,7 @@ def save_step(tx: Transaction, kit: Kit, turn: Turn, work: Work, prepared: Seque
         prompt_tokens=context_tokens,
         now=now,
     )
-    changed = any(item.in_transaction for item in prepared)
+    changed = any(item.in_transaction or item.changes for item in prepared)
     version = agents.memory_version(tx, turn.actor, turn.run.agent_id) if changed else before
     return Saved(
         new=tuple(new),
@@ -100,7 +100,8 @@ def _results(
     recompiles = False
     for item in prepared:
         if item.result is not None:
-            results.append(item.result)
+            refused = apply_changes(tx, turn, item, item.changes, work.step_id, now) if item.changes else None
+            results.append(refused or item.result)
         elif item.builtin is not None:
             result, again = run_memory(tx, turn, item, item.builtin, work.step_id, now)
             results.append(result)

@@ -20,8 +20,9 @@ from loci.store import blocks
 from loci.store.base import Transaction
 from loci.tools import rules
 from loci.tools.arguments import fit, parse_arguments
-from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome
+from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, shortened
 from loci.types.json import EMPTY, JsonObject
+from loci.types.memory import ChangeSet
 from loci.types.messages import ToolCall, ToolResult, ToolStatus
 from loci.types.runs import Approval
 from loci.types.tools import Effect, Tool, ToolSchema
@@ -43,11 +44,21 @@ class Prepared:
     asks: Literal["approval", "client"] | None = None
     builtin: BuiltinTool | None = None
     tool: Tool | None = None
+    changes: ChangeSet | None = None
+    """What a tool that ran outside wants changed in memory."""
 
     @property
     def effect(self) -> Effect:
-        """What a second run would do."""
-        return self.builtin.effect if self.builtin else "once"
+        """What a second run would do. A stored tool may have an effect that must not happen twice, unless it says."""
+        if self.builtin:
+            return self.builtin.effect
+        said = self.tool.metadata.get("effect") if self.tool else None
+        return said if said in ("pure", "idempotent") else "once"
+
+    @property
+    def parallel(self) -> bool:
+        """Whether it may run beside others."""
+        return self.effect == "pure" or (self.tool is not None and self.tool.enable_parallel_execution)
 
     @property
     def in_transaction(self) -> bool:
@@ -146,15 +157,15 @@ async def execute(turn: Turn, kit: Kit, prepared: Sequence[Prepared], step_id: s
     waiting = [item for item in prepared if item.outside]
     if not waiting:
         return list(prepared)
-    if all(item.effect == "pure" for item in waiting):
+    if all(item.parallel for item in waiting):
         done = await asyncio.gather(*(_run_outside(turn, kit, item, step_id) for item in waiting))
     else:
         done = [await _run_outside(turn, kit, item, step_id) for item in waiting]
-    results = {result.call_id: result for result in done}
-    return [replace(item, result=results[item.call.id]) if item.outside else item for item in prepared]
+    after = {item.call.id: item for item in done}
+    return [after[item.call.id] if item.outside else item for item in prepared]
 
 
-async def _run_outside(turn: Turn, kit: Kit, item: Prepared, step_id: str) -> ToolResult:
+async def _run_outside(turn: Turn, kit: Kit, item: Prepared, step_id: str) -> Prepared:
     context = ToolContext(
         actor=turn.actor,
         agent=turn.bundle.agent,
@@ -167,13 +178,17 @@ async def _run_outside(turn: Turn, kit: Kit, item: Prepared, step_id: str) -> To
         async with asyncio.timeout(TOOL_TIMEOUT_S):
             outcome = await _call(kit, item, context)
     except TimeoutError:
-        return error_result(item.call, f"Error: the tool took longer than {TOOL_TIMEOUT_S:.0f} seconds.")
+        outcome = _failed(f"Error: the tool took longer than {TOOL_TIMEOUT_S:.0f} seconds.")
     except LociError as error:
-        return error_result(item.call, f"Error: {error}")
+        outcome = _failed(f"Error: {error}")
     except Exception as error:
         log.exception("tool %s failed", item.call.name)
-        return error_result(item.call, f"Error: the tool failed ({type(error).__name__}).")
-    return finish(item.call, outcome, _limit_chars(item))
+        outcome = _failed(f"Error: the tool failed ({type(error).__name__}).")
+    return replace(item, result=finish(item.call, outcome, _limit_chars(item)), changes=outcome.changes)
+
+
+def _failed(words: str) -> ToolOutcome:
+    return ToolOutcome(text=words, status="error")
 
 
 async def _call(kit: Kit, item: Prepared, context: ToolContext) -> ToolOutcome:
@@ -200,6 +215,17 @@ def run_memory(
     return finish(item.call, ToolOutcome(text=outcome.text), _limit_chars(item)), outcome.changes.recompile
 
 
+def apply_changes(
+    tx: Transaction, turn: Turn, item: Prepared, wanted: ChangeSet, step_id: str, now: datetime
+) -> ToolResult | None:
+    """Make the changes of memory that a tool came back with; if they are refused, the result that says so."""
+    try:
+        changes.apply(tx, turn.actor, turn.author(step_id, item.call.id), turn.run.agent_id, wanted, now=now)
+    except LociError as error:
+        return error_result(item.call, f"Error: {error}")
+    return None
+
+
 def _limit_chars(item: Prepared) -> int:
     if item.builtin is not None:
         return item.builtin.return_limit_chars
@@ -208,10 +234,7 @@ def _limit_chars(item: Prepared) -> int:
 
 def finish(call: ToolCall, outcome: ToolOutcome, limit_chars: int) -> ToolResult:
     """The result of a call, its text cut at the tool's limit with a note that says so."""
-    text = outcome.text
-    if len(text) > limit_chars > 0:
-        note = f"function output was truncated since it exceeded the character limit: {len(text)} > {limit_chars}"
-        text = f"{text[:limit_chars]}... [NOTE: {note}]"
+    text = shortened(outcome.text, limit_chars)
     return ToolResult(call.id, call.name, text, outcome.status, outcome.stdout, outcome.stderr)
 
 

@@ -19,6 +19,7 @@ from loci.model.base import Models
 from loci.net import Door
 from loci.store.base import Store
 from loci.tools.base import BuiltinTool, ToolRunner
+from loci.tools.source import SourceRunner
 from loci.types import actor as actors
 from loci.vault import Vault
 
@@ -39,6 +40,7 @@ class Core:
     archive: ArchiveSearch
     builtins: Mapping[str, BuiltinTool]
     runner: ToolRunner
+    source_tools: SourceRunner
     door: Door
     vault: Vault
     mcp: McpServers

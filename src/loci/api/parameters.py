@@ -11,18 +11,18 @@ from loci.api.wire_agents import RELATIONS
 from loci.errors import NotFound
 from loci.types.paging import PAGE_MAX_ROWS, Page
 
-_UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
 
-AgentId = Annotated[str, Path(pattern=f"^agent-{_UUID}$", description="Id of the agent.")]
-BlockId = Annotated[str, Path(pattern=f"^block-{_UUID}$", description="Id of the block.")]
-ToolId = Annotated[str, Path(pattern=f"^tool-{_UUID}$", description="Id of the tool.")]
-PassageId = Annotated[str, Path(pattern=f"^passage-{_UUID}$", description="Id of the passage.")]
-MessageId = Annotated[str, Path(pattern=f"^message-{_UUID}$", description="Id of the message.")]
-RunId = Annotated[str, Path(pattern=f"^run-{_UUID}$", description="Id of the run.")]
-StepId = Annotated[str, Path(pattern=f"^step-{_UUID}$", description="Id of the step.")]
-McpServerId = Annotated[str, Path(pattern=f"^mcp_server-{_UUID}$", description="Id of the MCP server.")]
+AgentId = Annotated[str, Path(pattern=f"^agent-{UUID}$", description="Id of the agent.")]
+BlockId = Annotated[str, Path(pattern=f"^block-{UUID}$", description="Id of the block.")]
+ToolId = Annotated[str, Path(pattern=f"^tool-{UUID}$", description="Id of the tool.")]
+PassageId = Annotated[str, Path(pattern=f"^passage-{UUID}$", description="Id of the passage.")]
+MessageId = Annotated[str, Path(pattern=f"^message-{UUID}$", description="Id of the message.")]
+RunId = Annotated[str, Path(pattern=f"^run-{UUID}$", description="Id of the run.")]
+StepId = Annotated[str, Path(pattern=f"^step-{UUID}$", description="Id of the step.")]
+McpServerId = Annotated[str, Path(pattern=f"^mcp_server-{UUID}$", description="Id of the MCP server.")]
 ConversationId = Annotated[
-    str, Path(pattern=f"^(conv-{_UUID}|agent-{_UUID}|default)$", description="Id of the conversation, or 'default'.")
+    str, Path(pattern=f"^(conv-{UUID}|agent-{UUID}|default)$", description="Id of the conversation, or 'default'.")
 ]
 
 Order = Literal["asc", "desc"]

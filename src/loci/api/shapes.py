@@ -119,6 +119,66 @@ class ToolRunShape(TypedDict):
 
 
 @exact
+class ToolReturnShape(TypedDict):
+    """What a tool that was tried gave back, as a message."""
+
+    id: str
+    date: str
+    name: str | None
+    message_type: Literal["tool_return_message"]
+    otid: str | None
+    sender_id: str | None
+    step_id: str | None
+    is_err: bool | None
+    seq_id: int | None
+    run_id: str | None
+    tool_return: str
+    status: Literal["success", "error"]
+    tool_call_id: str
+    stdout: list[str] | None
+    stderr: list[str] | None
+    tool_returns: list[Object]
+
+
+@exact
+class WrittenToolShape(TypedDict):
+    """A tool as a model wrote it, and what it said. It is not stored."""
+
+    tool: ToolShape
+    sample_args: Object
+    response: str
+
+
+@exact
+class SandboxShape(TypedDict):
+    """Settings of a kind of sandbox."""
+
+    id: str
+    type: Literal["local", "e2b", "modal"]
+    config: Object
+    created_at: Time
+    updated_at: Time
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
+class SandboxVariableShape(TypedDict):
+    """An environment variable that tools are given."""
+
+    id: str
+    key: str
+    value: str
+    description: str | None
+    value_enc: str | None
+    sandbox_config_id: str
+    created_at: Time
+    updated_at: Time
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
 class SchemaShape(TypedDict):
     """A function as a model sees it. `parameters` is a JSON schema."""
 

@@ -1,16 +1,22 @@
-"""Running one tool of an agent by hand, as the agent would, outside of a conversation."""
+"""Running tools by hand: one of an agent as the agent would, or one that is only tried from its source."""
+
+from collections.abc import Mapping
 
 from loci.agent.creating import author_of
 from loci.api.core import Core
-from loci.api.wire_messages import WireObject
+from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import NotFound
+from loci.ids import new_id
 from loci.memory import changes
 from loci.store import agents, blocks, conversations, tools
 from loci.store.base import Transaction
 from loci.tools.arguments import fit
-from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome
+from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, shortened
+from loci.tools.source import outcome_of
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
+from loci.types.messages import Message, Role, ToolResult, Trust
+from loci.types.tools import Tool
 
 
 async def run_tool(core: Core, actor: Actor, agent_id: str, name: str, args: JsonObject) -> WireObject:
@@ -35,14 +41,38 @@ async def run_tool(core: Core, actor: Actor, agent_id: str, name: str, args: Jso
         )
         outside = builtin.outside if builtin else None
         outcome = await (outside(context, fitting) if outside else core.runner.run(tool, context, fitting))
+        if outcome.changes is not None:
+            await core.store.write(
+                changes.apply, actor, context.author, agent_id, outcome.changes, now=core.clock.now()
+            )
     return {
-        "func_return": outcome.text,
+        "func_return": shortened(outcome.text, tool.return_limit_chars),
         "agent_state": None,
         "status": outcome.status,
         "stdout": list(outcome.stdout),
         "stderr": list(outcome.stderr),
         "sandbox_config_fingerprint": None,
     }
+
+
+async def try_source(
+    core: Core, actor: Actor, tool: Tool, args: JsonObject, variables: Mapping[str, str]
+) -> WireObject:
+    """Run a tool that is not stored. Raises ToolRefused for arguments that do not fit, NotAvailable."""
+    ran = await core.source_tools.try_out(actor, tool, fit(tool.schema(), args), variables)
+    outcome = outcome_of(ran)
+    text = shortened(outcome.text, tool.return_limit_chars)
+    result = ToolResult("", tool.name, text, outcome.status, outcome.stdout, outcome.stderr)
+    message = Message(
+        id=new_id("message"),
+        role=Role.TOOL,
+        trust=Trust.TOOL,
+        parts=(result,),
+        created_at=core.clock.now(),
+        agent_id="",
+        conversation_id="",
+    )
+    return wire_list([message], View())[0]
 
 
 def _edit(

@@ -58,7 +58,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What came of it. Exactly one of `value` and `error` is set; `blocks` are texts of blocks that it changed, by id."""
+    """What came of it. Exactly one of `value` and `error` is set; `blocks` are the texts that it changed, by id."""
 
     value: str | None = None
     error: str | None = None

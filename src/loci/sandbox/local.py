@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +24,8 @@ from loci.errors import NotAvailable
 from loci.net import Door
 from loci.sandbox import walls as kinds
 from loci.sandbox.base import Bounds, Environment, Program, Ran, Standing, read_result
-from loci.sandbox.child.frames import HEADER, Bounds as ChildBounds, Report, Request
+from loci.sandbox.child.frames import HEADER, Report, Request
+from loci.sandbox.child.frames import Bounds as ChildBounds
 from loci.sandbox.packages import Installed, Packages, base_python
 from loci.sandbox.proxy import proxying
 from loci.sandbox.walls import Walls
@@ -65,7 +66,7 @@ class Place:
     home: Path
     choice: str = "auto"
     door: Door
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 class LocalSandbox:
@@ -168,8 +169,6 @@ class LocalSandbox:
                         self._walls = walls
                         break
                     self._tried.append((walls.name, reason))
-                standing = kinds.standing_of(self._walls, self._tried)
-                log.log(logging.INFO if standing.means != "none" else logging.WARNING, "%s", standing.message)
         return self._walls
 
     async def _try(self, walls: Walls) -> str | None:
@@ -228,7 +227,7 @@ class LocalSandbox:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *command,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},

@@ -40,7 +40,7 @@ class Installed:
 
 
 class Packages:
-    """Installs environments and remembers where they are; two calls that need the same one wait for one installation."""
+    """Installs environments once: two calls that need the same one wait for one installation."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -70,8 +70,7 @@ class Packages:
                 draft = Path(mkdtemp(dir=self._folder, prefix=".draft-"))
                 try:
                     await _run(_pip(draft, requirements) if kind == "pip" else _npm(draft, requirements), requirements)
-                    draft.chmod(0o755)
-                    draft.rename(place)
+                    await asyncio.to_thread(_settle, draft, place)
                 finally:
                     await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
         return place if kind == "pip" else place / "node_modules"
@@ -80,6 +79,12 @@ class Packages:
         version = f"{sys.version_info.major}.{sys.version_info.minor}" if kind == "pip" else ""
         text = "\n".join([kind, version, *sorted(requirements)])
         return self._folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def _settle(draft: Path, place: Path) -> None:
+    """Put an installation in its place, whole."""
+    draft.chmod(0o755)
+    draft.rename(place)
 
 
 def _check(kind: str, requirements: Sequence[str]) -> None:

@@ -40,6 +40,16 @@ class ToolOutcome:
     status: ToolStatus = "success"
     stdout: tuple[str, ...] = ()
     stderr: tuple[str, ...] = ()
+    changes: ChangeSet | None = None
+    """What it wants changed in memory, in the transaction that stores its result."""
+
+
+def shortened(text: str, limit_chars: int) -> str:
+    """What a tool returned, cut at its limit with a note that says so."""
+    if not len(text) > limit_chars > 0:
+        return text
+    note = f"function output was truncated since it exceeded the character limit: {len(text)} > {limit_chars}"
+    return f"{text[:limit_chars]}... [NOTE: {note}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

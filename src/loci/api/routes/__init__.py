@@ -10,6 +10,8 @@ from loci.api.routes import (
     messages,
     models,
     runs,
+    sandboxes,
+    tool_sources,
     tools,
 )
 
@@ -20,7 +22,9 @@ ROUTERS = (
     messages.router,
     conversations.router,
     runs.router,
+    tool_sources.router,
     tools.router,
+    sandboxes.router,
     mcp_servers.router,
     mcp_legacy.router,
     models.router,

@@ -14,9 +14,9 @@ from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
 from loci.api.parameters import NewestFirst, ToolId
 from loci.api.requests_agents import INTEGER_MAX, Body, LongText, Name, Names
-from loci.api.shapes import FoundToolShape, SchemaShape, ToolRunShape, ToolShape
+from loci.api.shapes import FoundToolShape, ToolShape
 from loci.api.wire_values import wire_tool
-from loci.errors import BadRequest, NotAvailable
+from loci.errors import BadRequest
 from loci.ids import new_id
 from loci.store import tools
 from loci.store.base import Transaction
@@ -33,12 +33,15 @@ router = new_router("tools")
 Objects = Annotated[list[dict[str, Any]], Field(max_length=1_000)]
 
 
+SourceType = Literal["python", "typescript", "javascript", "json"]
+
+
 class ToolFields(Body):
     """What a tool may be given."""
 
     description: LongText | None = None
     tags: Names | None = None
-    source_type: Literal["python", "typescript", "json"] | None = None
+    source_type: SourceType | None = None
     json_schema: dict[str, Any] | None = None
     args_json_schema: dict[str, Any] | None = None
     return_char_limit: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
@@ -70,14 +73,17 @@ def described(body: ToolIn | ToolChangeIn, source_code: str) -> JsonObject:
         if not isinstance(given.get("name"), str) or not given["name"]:
             raise BadRequest("'json_schema' needs a 'name'.", hint="Send {name, description, parameters}.")
         return cast("JsonObject", given)
-    if body.source_type == "typescript":
-        raise BadRequest("A TypeScript tool needs 'json_schema'.", hint="Send {name, description, parameters}.")
+    if body.source_type in ("typescript", "javascript"):
+        raise BadRequest(
+            f"A tool in {body.source_type} needs 'json_schema'.", hint="Send {name, description, parameters}."
+        )
     schema = schema_from_source(source_code, body.name)
     parameters = cast("JsonObject", body.args_json_schema or schema.parameters)
     return {"name": schema.name, "description": body.description or schema.description, "parameters": parameters}
 
 
-def _fields(body: ToolIn | ToolChangeIn) -> dict[str, Any]:
+def named_fields(body: ToolIn | ToolChangeIn) -> dict[str, Any]:
+    """What the body sets of a tool, besides its source and its schema."""
     fields: dict[str, Any] = {
         "tags": None if body.tags is None else tuple(dict.fromkeys(body.tags)),
         "source_type": body.source_type,
@@ -104,7 +110,7 @@ def _upsert(tx: Transaction, actor: actors.Actor, body: ToolIn, now: datetime) -
         description=body.description or str(schema.get("description") or ""),
         json_schema=schema,
         source_code=body.source_code,
-        **_fields(body),
+        **named_fields(body),
     )
     save = tools.update if stored else tools.insert
     return save(tx, actor, author_of(actor), tool, now)
@@ -223,39 +229,6 @@ async def add_base_tools(services: Services, actor: Actor) -> Response:
     return json_answer([wire_tool(tool) for tool in found])
 
 
-class RunIn(ToolFields):
-    """A tool to be tried."""
-
-    source_code: LongText
-    args: dict[str, Any] = Field(default_factory=dict)
-    name: Name | None = None
-    env_vars: dict[str, str] | None = None
-
-
-@router.post("/tools/run", response_model=ToolRunShape)
-async def run_source(body: RunIn) -> Response:
-    """Try a tool from its source. Without a sandbox it is only checked and described."""
-    schema = schema_from_source(body.source_code, body.name)
-    raise NotAvailable(
-        f"The tool '{schema.name}' was not run: this version has no sandbox for tools from source.",
-        hint="Its schema is fine. Let a client tool do its work meanwhile.",
-    )
-
-
-class SourceIn(Body):
-    """Source of a tool."""
-
-    code: LongText
-    source_type: str | None = None
-
-
-@router.post("/tools/generate-schema", response_model=SchemaShape)
-async def generate_schema(body: SourceIn) -> Response:
-    """The JSON schema of a tool from its source."""
-    schema = schema_from_source(body.code)
-    return json_answer({"name": schema.name, "description": schema.description, "parameters": schema.parameters})
-
-
 @router.get("/tools/{tool_id}", response_model=ToolShape)
 async def retrieve_tool(tool_id: ToolId, services: Services, actor: Actor) -> Response:
     """One tool."""
@@ -268,7 +241,7 @@ async def modify_tool(tool_id: ToolId, body: ToolChangeIn, services: Services, a
 
     def change(tx: Transaction) -> Tool:
         tool = tools.get(tx, actor, tool_id)
-        fields = _fields(body)
+        fields = named_fields(body)
         if body.source_code is not None or body.json_schema is not None:
             if tool.tool_type is not ToolType.CUSTOM:
                 raise BadRequest(f"'{tool.name}' comes with the server.", hint="Store your own under another name.")

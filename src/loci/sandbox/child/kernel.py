@@ -141,7 +141,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    if not os.path.isdir(path):  # noqa: PTH112  started thousands of times a day: os is loaded, pathlib is not
+    if not os.path.isdir(path):
         access &= _FILE_READ | _FILE_WRITE
     rule = struct.pack("=Qi", access, handle)
     _call("landlock", _LANDLOCK_ADD, ctypes.c_int(ruleset), ctypes.c_int(1), rule, ctypes.c_uint(0))

@@ -24,7 +24,7 @@ _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
 
 
 def leave_processes() -> None:
-    """In the warden: the next child gets a process namespace of its own. Without root's rights, a user namespace too."""
+    """In the warden: the next child gets a process namespace of its own; without root's rights, a user one too."""
     try:
         kernel.unshare(kernel.NEW_PIDS)
     except PermissionError:
@@ -48,10 +48,10 @@ def enter(request: Request) -> None:
     os.umask(0)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     bounded = f"size={bounds['disk_bytes']},nr_inodes=20000"
-    kernel.mount("tmpfs", "/tmp", "tmpfs", kernel.MS_NOSUID, "mode=0755,size=1m")  # noqa: S108  becomes the new root
-    os.chdir("/tmp")  # noqa: S108  see above
-    os.mkdir("/tmp" + _OLD)  # noqa: PTH102, S108  the root of the host, until it is taken away
-    kernel.pivot_root("/tmp", "/tmp" + _OLD)  # noqa: S108  see above
+    kernel.mount("tmpfs", "/tmp", "tmpfs", kernel.MS_NOSUID, "mode=0755,size=1m")
+    os.chdir("/tmp")
+    os.mkdir("/tmp" + _OLD)
+    kernel.pivot_root("/tmp", "/tmp" + _OLD)
     os.chdir("/")
     # Outer folders first, so that what lies inside one of them is there already.
     for path in sorted({*SYSTEM, *request["read"]}, key=len):
@@ -59,28 +59,28 @@ def enter(request: Request) -> None:
     for path in DEVICES:
         _file(path)
         kernel.mount(_OLD + path, path, None, kernel.MS_BIND)
-    for path, size in (("/tmp", bounded), ("/dev/shm", bounded)):  # noqa: S108  its own
-        os.makedirs(path, exist_ok=True)  # noqa: PTH103  no pathlib here
+    for path, size in (("/tmp", bounded), ("/dev/shm", bounded)):
+        os.makedirs(path, exist_ok=True)
         flags = kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("tmpfs", path, "tmpfs", flags, f"mode=1777,{size}")
     _processes()
     kernel.detach(_OLD)
-    os.rmdir(_OLD)  # noqa: PTH106  no pathlib here
+    os.rmdir(_OLD)
     kernel.freeze("/", recursive=False)
     os.umask(0o022)
 
 
 def _bind(path: str) -> None:
     source = _OLD + path
-    if os.path.islink(source):  # noqa: PTH114  no pathlib here
+    if os.path.islink(source):
         if not os.path.lexists(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120  no pathlib here
-            os.symlink(os.readlink(source), path)  # noqa: PTH115, PTH211  no pathlib here
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.symlink(os.readlink(source), path)
         return
-    if not os.path.exists(source) or os.path.exists(path):  # noqa: PTH110  no pathlib here
+    if not os.path.exists(source) or os.path.exists(path):
         return
-    if os.path.isdir(source):  # noqa: PTH112  no pathlib here
-        os.makedirs(path)  # noqa: PTH103  no pathlib here
+    if os.path.isdir(source):
+        os.makedirs(path)
     else:
         _file(path)
     kernel.mount(source, path, None, kernel.MS_BIND | kernel.MS_REC)
@@ -88,13 +88,13 @@ def _bind(path: str) -> None:
 
 
 def _file(path: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120  no pathlib here
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
 
 
 def _processes() -> None:
     """A /proc of this namespace that shows processes alone. Some containers forbid it; then there is none."""
-    os.makedirs("/proc", exist_ok=True)  # noqa: PTH103  no pathlib here
+    os.makedirs("/proc", exist_ok=True)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     for data in ("subset=pid,hidepid=invisible", "subset=pid"):
         try:
@@ -135,6 +135,6 @@ def _has_many_users() -> bool:
         os.close(handle)
 
 
-def readable(paths: Iterable[str]) -> list[str]:
-    """What Landlock lets a program read."""
-    return [*SYSTEM, *paths, "/proc", "/sys/devices/system/cpu"]
+def readable(paths: Iterable[str], *, alone: bool) -> list[str]:
+    """What Landlock lets a program read. /proc only where it shows nobody else."""
+    return [*SYSTEM, *paths] if alone else [*SYSTEM, *paths, "/proc"]

@@ -114,7 +114,9 @@ def restrict(*, alone: bool, network: bool) -> None:
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
     clone = [(_LOAD, 0, 0, _ARGS), (_JSET, 0, 1, NEW_ANY & ~0x80), refuse]
     rules.judge(_CLONE, [*clone, (_JSET, 1, 0, _CLONE_THREAD), refuse] if alone else clone)
-    rules.judge(_IOCTL, [(_LOAD, 0, 0, _ARGS + 8), (_JEQ, 1, 0, _FAKED_INPUT[0]), (_JEQ, 0, 1, _FAKED_INPUT[1]), refuse])
+    rules.judge(
+        _IOCTL, [(_LOAD, 0, 0, _ARGS + 8), (_JEQ, 1, 0, _FAKED_INPUT[0]), (_JEQ, 0, 1, _FAKED_INPUT[1]), refuse]
+    )
     if alone:
         _restrict_alone(rules)
     else:

@@ -7,6 +7,7 @@ imported, so that tracebacks show its lines.
 import ast
 import asyncio
 import dataclasses
+import functools
 import importlib.util
 import inspect
 import json
@@ -15,16 +16,19 @@ import site
 import sys
 import traceback
 import typing
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
 
 from loci.sandbox.child.frames import Program, Request
 
 _MODULE = "tool"
 _LAST = "__last__"
-_ENCODE = json.dumps
+_ENCODE = json.dumps  # kept, should a program replace it
 _WRITE, _EXIT = os.write, os._exit
 _TRACE_FRAMES = 8
+
+T = TypeVar("T")
 
 
 def run(request: Request, result: int, folder: str) -> NoReturn:
@@ -37,24 +41,24 @@ def run(request: Request, result: int, folder: str) -> NoReturn:
     program = request["program"]
     if program["language"] != "python":
         _run_node(request, folder)
-    document: dict[str, object]
-    try:
-        document = _run_python(program, folder)
-    except BaseException as error:  # noqa: BLE001  sys.exit and the like are an answer too
-        document = {"error": _described(error, folder)}
-    try:
-        text = _ENCODE(document)
-    except BaseException as error:  # noqa: BLE001  a value can refuse to be written in any way
-        text = _ENCODE({"error": {"type": type(error).__name__, "message": f"The result is not JSON: {error}"}})
+    document, error = _attempt(lambda: _run_python(program, folder))
+    text, refusal = _attempt(lambda: _ENCODE(document, ensure_ascii=False))
+    if error or refusal:
+        text = _ENCODE({"error": _described(error or refusal)})
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BaseException:  # noqa: BLE001, S112  closed, or replaced by the program
-            continue
-    left = text.encode(errors="replace")
+        _attempt(stream.flush)  # closed, or replaced by the program
+    left = (text or "").encode(errors="replace")
     while left:
         left = left[_WRITE(result, left) :]
     _EXIT(0)
+
+
+def _attempt(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+    """Do what may go wrong in any way, sys.exit and errors that cannot even be shown included."""
+    try:
+        return work(), None
+    except BaseException as error:  # noqa: BLE001  see above
+        return None, error
 
 
 def _run_python(program: Program, folder: str) -> dict[str, object]:
@@ -83,8 +87,8 @@ def _run_python(program: Program, folder: str) -> dict[str, object]:
 
 
 def _load(source: str, folder: str) -> ModuleType:
-    path = os.path.join(folder, f"{_MODULE}.py")  # noqa: PTH118  no pathlib here
-    with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  no pathlib here
+    path = os.path.join(folder, f"{_MODULE}.py")
+    with open(path, "w", encoding="utf-8") as file:
         file.write(source)
     spec = importlib.util.spec_from_file_location(_MODULE, path)
     if spec is None or spec.loader is None:
@@ -129,11 +133,8 @@ def _with_last_value(source: str) -> str:
 
 def _fitting(function: Any, arguments: dict[str, object]) -> dict[str, Any]:  # noqa: ANN401  a function of a user
     """The arguments, those that are declared as models made into models."""
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001  hints of a user may hold anything
-        return dict(arguments)
-    return {name: _model(hints.get(name), value) for name, value in arguments.items()}
+    hints, _ = _attempt(lambda: typing.get_type_hints(function))
+    return {name: _model((hints or {}).get(name), value) for name, value in arguments.items()}
 
 
 def _model(hint: Any, value: Any) -> Any:  # noqa: ANN401  any annotation, any JSON
@@ -144,10 +145,11 @@ def _model(hint: Any, value: Any) -> Any:  # noqa: ANN401  any annotation, any J
         return validate(value)
     inner = [part for part in typing.get_args(hint) if part is not type(None)]
     if isinstance(value, list) and typing.get_origin(hint) is list and inner:
-        return [_model(inner[0], item) for item in value]  # pyright: ignore[reportUnknownVariableType]  any JSON
+        return list(map(functools.partial(_model, inner[0]), cast("list[object]", value)))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return hint(**value)
-    return _model(inner[0], value) if len(inner) == 1 and typing.get_origin(hint) is not list else value
+        return hint(**cast("dict[str, Any]", value))
+    optional = len(inner) == 1 and typing.get_origin(hint) not in (list, dict)
+    return _model(inner[0], value) if optional else value
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401  whatever a tool returns
@@ -159,25 +161,29 @@ def _plain(value: Any) -> object:  # noqa: ANN401  whatever a tool returns
         value = dump(mode="json")
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
-    if isinstance(value, (set, frozenset, tuple)):
-        value = list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  any values
-    if isinstance(value, (dict, list)):
-        return _ENCODE(value, ensure_ascii=False, default=str)
-    return str(value)
+    if isinstance(value, (dict, list, tuple, set, frozenset)):
+        many = list(cast("set[object]", value)) if isinstance(value, (set, frozenset)) else cast("object", value)
+        return _ENCODE(many, ensure_ascii=False, default=str)
+    return str(cast("object", value))
 
 
-def _described(error: BaseException, folder: str) -> dict[str, object]:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
-    lines = traceback.format_list(frames[-_TRACE_FRAMES:]) + traceback.format_exception_only(error)
-    message = str(error)
-    if isinstance(error, SystemExit):
-        message = f"the program asked to end, with {error.code!r}"
-    return {"type": type(error).__name__, "message": message, "traceback": "".join(lines)}
+def _described(error: BaseException | None) -> dict[str, object]:
+    """What went wrong, in words, though the error may be a class of the program's that gives none."""
+    code = error.code if isinstance(error, SystemExit) else None
+    ended = isinstance(error, SystemExit)
+    message, _ = _attempt(lambda: f"the program asked to end, with {code!r}" if ended else str(error))
+    trace, _ = _attempt(lambda: _trace(error) if error else "")
+    return {"type": type(error).__name__, "message": message or "", "traceback": trace or ""}
+
+
+def _trace(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    return "".join(traceback.format_list(frames[-_TRACE_FRAMES:]) + traceback.format_exception_only(error))
 
 
 def _run_node(request: Request, folder: str) -> NoReturn:
-    path = os.path.join(folder, "request.json")  # noqa: PTH118  no pathlib here
-    with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  no pathlib here
+    path = os.path.join(folder, "request.json")
+    with open(path, "w", encoding="utf-8") as file:
         file.write(_ENCODE({**request["program"], "folder": folder, "modules": request["env"].get("NODE_PATH", "")}))
     os.set_inheritable(3, True)
     os.execve(request["node"][0], [*request["node"], path], dict(os.environ))
@@ -207,9 +213,7 @@ class Memory:
 
     def update_block_value(self, label: str, value: str) -> None:
         """Set what a block holds."""
-        if not isinstance(value, str):
-            raise TypeError("a block holds text")
-        self.get_block(label).value = value
+        self.get_block(label).value = str(value)
 
     def changed(self) -> dict[str, object]:
         """What the blocks hold that were changed, by id."""

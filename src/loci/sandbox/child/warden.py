@@ -19,8 +19,7 @@ from loci.sandbox.child import frames, kernel, room, seccomp, tool
 from loci.sandbox.child.frames import Ended, Report, Request
 
 _TICK_S = 0.05
-_WALLS_EXIT = 97
-"""How a process says that it could not put up the walls; the reason is what it wrote as a result."""
+_FAULT_MAX_BYTES = 1_000
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _DEPTH_MAX = 64
 
@@ -62,16 +61,18 @@ def guard(connection: socket.socket) -> None:
     bounds = request["bounds"]
     if request["tmp"]:
         request["tmp"] = tempfile.mkdtemp(prefix="loci-call-", dir=request["tmp"])
-    pipes = [_Pipe(bounds["result_bytes"]), _Pipe(bounds["output_bytes"]), _Pipe(bounds["output_bytes"])]
+    pipes = [_Pipe(bounds[name]) for name in ("result_bytes", "output_bytes", "output_bytes")]
+    faults = _Pipe(_FAULT_MAX_BYTES)
     ended, exit_code, detail = "walls", -1, ""
     try:
-        child = _start(request, connection, pipes)
+        child = _start(request, connection, [*pipes, faults])
     except OSError as error:
         detail = str(error)
     else:
         ended, exit_code = _watch(request, connection, pipes, child)
-    if exit_code == _WALLS_EXIT and ended == "done":
-        ended, detail = "walls", bytes(pipes[0].kept).decode(errors="replace")
+    faults.drain()
+    if faults.kept:
+        ended, detail = "walls", bytes(faults.kept).decode(errors="replace")
     report: Report = {
         "ended": ended,
         "exit_code": exit_code,
@@ -99,17 +100,18 @@ def _start(request: Request, connection: socket.socket, pipes: list[_Pipe]) -> i
         for pipe in pipes:
             os.close(pipe.writer)
         return child
-    _or_exit(pipes[0], lambda: _inside(request, connection, pipes))
-    os._exit(_WALLS_EXIT)
+    _or_exit(pipes[-1], lambda: _inside(request, connection, pipes))
+    os._exit(1)
 
 
-def _or_exit(result: _Pipe, work: Callable[[], None]) -> None:
+def _or_exit(faults: _Pipe, work: Callable[[], None]) -> None:
+    """Do it; if the walls cannot be put up, say so and end. What the program does later does not come here."""
     try:
         kernel.die_with_parent()
         work()
     except BaseException as error:  # noqa: BLE001  whatever it is, this process must not go on as a copy of its parent
-        os.write(result.writer, f"{type(error).__name__}: {error}".encode()[:1_000])
-    os._exit(_WALLS_EXIT)
+        os.write(faults.writer, f"{type(error).__name__}: {error}".encode())
+    os._exit(1)
 
 
 def _inside(request: Request, connection: socket.socket, pipes: list[_Pipe]) -> None:
@@ -130,7 +132,7 @@ def _inside(request: Request, connection: socket.socket, pipes: list[_Pipe]) -> 
     child = os.fork()
     if not child:
         room.become_nobody(number)
-        _or_exit(pipes[0], lambda: _become(request, pipes))
+        _or_exit(pipes[-1], lambda: _become(request, pipes))
     for pipe in pipes:
         os.close(pipe.writer)
     while True:
@@ -149,22 +151,24 @@ def _become(request: Request, pipes: list[_Pipe]) -> None:
     """Close the last doors and be the program. Does not return."""
     os.setsid()
     empty = os.open(os.devnull, os.O_RDONLY)
-    for place, handle in enumerate((empty, pipes[1].writer, pipes[2].writer, pipes[0].writer)):
+    result, stdout, stderr, faults = (pipe.writer for pipe in pipes)
+    for place, handle in enumerate((empty, stdout, stderr, result, faults)):
         os.dup2(handle, place + 200)
-    for place in range(4):
+    for place in range(5):
         os.dup2(place + 200, place)
-    os.closerange(4, 1_100)
-    pipes[0].writer = 3
-    folder = request["tmp"] or "/tmp"  # noqa: S108  its own
+    os.closerange(5, 1_100)
+    pipes[-1].writer = 4
+    folder = request["tmp"] or "/tmp"
     os.chdir(folder)
     _bound(request)
     if request["means"] != "none":
         kernel.drop_capabilities()
         kernel.no_new_privileges()
         alone = request["means"] != "namespaces"
-        write = [folder, "/dev/shm", *room.DEVICES] if not alone else [folder, *room.DEVICES]  # noqa: S108  its own
-        kernel.landlock(room.readable(request["read"]), write, tcp=request["network"])
+        write = [folder, "/dev/shm", *room.DEVICES] if not alone else [folder, *room.DEVICES]
+        kernel.landlock(room.readable(request["read"], alone=alone), write, tcp=request["network"])
         seccomp.restrict(alone=alone, network=request["network"])
+    os.close(4)
     tool.run(request, 3, folder)
 
 
@@ -233,7 +237,7 @@ def _family(process: int, depth: int = 0) -> list[int]:
     found = [process]
     try:
         for thread in os.listdir(f"/proc/{process}/task"):
-            with open(f"/proc/{process}/task/{thread}/children", "rb") as file:  # noqa: PTH123  no pathlib here
+            with open(f"/proc/{process}/task/{thread}/children", "rb") as file:
                 for child in file.read().split():
                     found += _family(int(child), depth + 1) if depth < _DEPTH_MAX else []
     except OSError:
@@ -244,7 +248,7 @@ def _family(process: int, depth: int = 0) -> list[int]:
 def _resident_bytes(process: int) -> int:
     """What it has in memory and does not share with files."""
     try:
-        with open(f"/proc/{process}/statm", "rb") as file:  # noqa: PTH123  no pathlib here
+        with open(f"/proc/{process}/statm", "rb") as file:
             _, resident, shared, *_ = file.read().split()
     except (OSError, ValueError):
         return 0
@@ -257,7 +261,7 @@ def _tree_bytes(folder: str) -> int:
     for place, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(place, name)).st_blocks * 512  # noqa: PTH116, PTH118  no pathlib here
+                total += os.lstat(os.path.join(place, name)).st_blocks * 512
             except OSError:
                 continue
     return total
