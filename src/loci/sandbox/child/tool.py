@@ -149,7 +149,7 @@ def _model(hint: Any, value: Any) -> Any:  # noqa: ANN401  any annotation, any J
     if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, dict):
         return hint(**cast("dict[str, Any]", value))
     optional = len(inner) == 1 and typing.get_origin(hint) not in (list, dict)
-    return _model(inner[0], value) if optional else value
+    return _model(inner[0], value) if optional else cast("object", value)
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401  whatever a tool returns
