@@ -19,6 +19,8 @@ from loci.types.actor import Actor
 
 OPEN_PATHS = frozenset({"/v1/health", "/v1/ready", "/v1/tools/mcp/oauth/callback"})
 """Open to all. The last is where browsers come back to with a secret that holds once."""
+_GUARDED = ("/v1", "/mcp")
+ORIGIN_HINT = "Its operator can name sites in LOCI_CORS_ORIGINS."
 NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
 
@@ -41,10 +43,13 @@ class Authentication:
             if (reason := self._foreign(scope, headers)) is not None:
                 await refuse(send, Forbidden(f"This server has no API key, so it {reason}.", hint=NO_KEY_HINT))
                 return
-        elif path.startswith("/v1") and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS":
+        elif path.startswith(_GUARDED) and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS":
             given = credential(headers)
             if given is None or not hmac.compare_digest(given, self._key):
                 await refuse(send, Unauthorized())
+                return
+            if path.startswith("/mcp") and (reason := self._other_site(headers)) is not None:
+                await refuse(send, Forbidden(f"This server {reason}.", hint=ORIGIN_HINT))
                 return
         scope.setdefault("state", {})["actor"] = Actor()
         await self._app(scope, receive, send)
@@ -56,6 +61,9 @@ class Authentication:
             return "answers this machine alone"
         if not _is_local(_host_name(headers.get(b"host", b"localhost").decode("latin-1"))):
             return "answers on loopback names only"
+        return self._other_site(headers)
+
+    def _other_site(self, headers: Mapping[bytes, bytes]) -> str | None:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin not in self._origins and not _is_local(_host_name(origin)):
             return "answers no pages of other sites"

@@ -3,8 +3,8 @@
 CORS → slashes → authentication → body limit → routes → errors as HTTP
 """
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from importlib.metadata import version
 
@@ -12,11 +12,13 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loci.api import errors
 from loci.api.auth import Authentication
 from loci.api.bodies import BodyLimit
+from loci.api.mcp_endpoint import PATH, McpEndpoint
 from loci.api.routes import ROUTERS
 from loci.api.shapes import ErrorShape, InvalidShape
 from loci.config import Settings
@@ -43,6 +45,14 @@ def create_app(settings: Settings, lifespan: Lifespan) -> FastAPI:
         Middleware(Authentication, settings=settings),
         Middleware(BodyLimit, limit_bytes=settings.body_limit_bytes),
     ]
+    endpoint = McpEndpoint()
+
+    @asynccontextmanager
+    async def living(app: FastAPI) -> AsyncGenerator[None]:
+        async with lifespan(app):
+            yield
+            await endpoint.close()
+
     app = FastAPI(
         title="Loci",
         version=version("loci-agents"),
@@ -50,13 +60,14 @@ def create_app(settings: Settings, lifespan: Lifespan) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=living,
         middleware=layers,
         responses={422: {"model": InvalidShape}, "4XX": {"model": ErrorShape}},
     )
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.router.routes.append(Route(PATH, endpoint, include_in_schema=False))
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/", _root, include_in_schema=False)
     return app

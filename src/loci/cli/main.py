@@ -22,6 +22,7 @@ COMMANDS = {
     "agents": ("loci.cli.agents", "List, create, show and delete agents."),
     "memory": ("loci.cli.memory", "Read, change and search what an agent knows."),
     "models": ("loci.cli.models", "List the models that agents can use."),
+    "mcp": ("loci.cli.mcp", "Offer the agents and their memory to MCP clients, over stdio."),
     "status": ("loci.cli.status", "Tell whether a server runs, and where."),
     "doctor": ("loci.cli.doctor", "Explain the set-up: what is there, what is missing, what to do next."),
 }

@@ -7,6 +7,7 @@ has run out, and fail with what to do when that cannot be done.
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 from mcp.client.auth import OAuthClientProvider, TokenStorage
 from mcp.client.auth.oauth2 import OAuthContext
 from mcp.shared.auth import (
@@ -61,6 +62,9 @@ class _Kept(TokenStorage):
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
         """Keep the tokens, and what the SDK does not keep: when they run out, and where to renew them."""
+        old = await self.get_tokens()
+        if tokens.refresh_token is None and old is not None:
+            tokens.refresh_token = old.refresh_token  # a server may say nothing of it, and means that it stays
         known: dict[str, JsonValue] = {"tokens": tokens.model_dump(mode="json", exclude_none=True)}
         if self.context is not None:
             metadata = self.context.oauth_metadata
@@ -104,6 +108,12 @@ class Authorization(OAuthClientProvider):
             self.context.auth_server_url = server
         if isinstance(metadata, Mapping):
             self.context.oauth_metadata = OAuthMetadata.model_validate(metadata)
+
+    async def _perform_authorization(self) -> httpx2.Request:
+        """Renew a token that is refused before its time; only somebody who connects is asked for consent anew."""
+        if self._dial.asking is None and self.context.can_refresh_token():
+            return await self._refresh_token()
+        return await super()._perform_authorization()
 
     async def _send_away(self, url: str) -> None:
         self._state = parse_qs(urlsplit(url).query).get("state", [""])[0]
