@@ -138,6 +138,11 @@ async def _end(process: Process) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_TIMEOUT_S):
             await process.wait()
+    # Pipes that something inherited stay open until then, and nothing public closes them.
+    close = getattr(getattr(process, "_transport", None), "close", None)
+    if callable(close):
+        close()
+    await asyncio.sleep(0)
 
 
 def _kill(process: Process) -> None:
