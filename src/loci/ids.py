@@ -51,11 +51,6 @@ def is_id(text: str, *prefixes: str) -> bool:
     return not prefixes or any(text.startswith(prefix + "-") and len(text) == len(prefix) + 37 for prefix in prefixes)
 
 
-def same_uuid(prefix: str, other: str) -> str:
-    """The id with another prefix and the same uuid: `conv-…` of an agent's default conversation."""
-    return f"{prefix}-{other[-36:]}"
-
-
 def part_otid(message_id: str, index: int) -> str:
     """The offline threading id of one part of a stored message: its uuid with the last two digits replaced."""
     return f"{message_id[-36:-2]}{index % 256:02x}"

@@ -2,7 +2,6 @@
 
 import base64
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +11,17 @@ from pydantic import ValidationError
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_json
 from loci.api.wire_messages import PLAIN_VIEW, View
 from loci.api.wire_requests import OldAnswer, SendIn, run_request, telling_of, view_of
-from loci.config import Settings
 from loci.errors import Unprocessable
 from loci.types.messages import Image, Reasoning, Role, Text, Trust
 from loci.types.tools import ToolSchema
 from tests.api.stored import a_run
 
-SETTINGS = Settings(home=Path("/nowhere"), database_url="", run_steps_max=30, run_tokens_max=1_000)
 TOOL = ToolSchema(name="Now", description="", parameters={})
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n....").decode()
 
 
 def read(**body: Any) -> RunRequest:
-    return run_request(SendIn.model_validate(body), SETTINGS, tokens=False)[0]
+    return run_request(SendIn.model_validate(body), tokens=False)[0]
 
 
 def said(*content: Any, **message: Any) -> tuple[NewMessage, ...]:
@@ -173,17 +170,15 @@ def test_results_of_client_tools_as_a_message_of_their_own():
 
 def test_a_message_without_a_type_that_decides_is_an_answer():
     body = SendIn.model_validate({"messages": [{"approve": True, "approval_request_id": "message-1", "reason": "ok"}]})
-    request, old = run_request(body, SETTINGS, tokens=False)
+    request, old = run_request(body, tokens=False)
     assert old == OldAnswer(approve=True, message_id="message-1", reason="ok")
     assert request.messages == request.approvals == ()
-    assert run_request(SendIn(input="Hi"), SETTINGS, tokens=False)[1] is None
+    assert run_request(SendIn(input="Hi"), tokens=False)[1] is None
 
 
-def test_what_a_run_may_use_up_is_bounded_by_the_operator():
-    assert read(input="Hi").limits.steps_max == 30
-    assert read(input="Hi", max_steps=5).limits.steps_max == 5
-    assert read(input="Hi", max_steps=500).limits.steps_max == 30
-    assert read(input="Hi").limits.total_tokens_max == 1_000
+def test_a_client_may_ask_for_fewer_steps():
+    assert read(input="Hi").steps_max is None
+    assert read(input="Hi", max_steps=5).steps_max == 5
 
 
 def test_tools_skills_and_overrides():
@@ -213,7 +208,7 @@ def test_how_it_is_told_can_be_read_from_the_stored_run():
             "include_compaction_messages": True,
         }
     )
-    request, _ = run_request(body, SETTINGS, tokens=False)
+    request, _ = run_request(body, tokens=False)
     assert request.metadata == snapshot(
         {
             "run_type": "send_message",

@@ -27,8 +27,8 @@ from loci.types.actor import Actor
 from loci.types.messages import Text
 from loci.types.usage import Usage
 
-FILES_MAX = 33
-FUNCTIONS_MAX = 145
+FILES_MAX = 31
+FUNCTIONS_MAX = 127
 STATEMENTS_MAX = 8
 WRITES_MAX = 2
 

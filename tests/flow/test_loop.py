@@ -137,11 +137,20 @@ async def test_the_same_failure_three_times_ends_the_run(room: Bench) -> None:
 
 async def test_a_run_ends_at_its_step_limit_with_the_work_stored(room: Bench) -> None:
     look = lambda number: [call("look", '{"text": "a"}', f"c{number}")]  # noqa: E731
-    limited = RunRequest(limits=Limits(steps_max=2))
+    limited = RunRequest(steps_max=2)
     events = await room.send("go", look(1), look(2), request=limited)
 
     assert ending_of(events).ending.reason is StopReason.MAX_STEPS
     assert len([item for item in messages_of(events) if item.tool_results]) == 2
+
+
+async def test_a_request_cannot_ask_for_more_steps_than_the_server_allows(tmp_path: Path) -> None:
+    async with bench(tmp_path, builtins(Outside()), Setup(limits=Limits(steps_max=1))) as room:
+        await room.create(replace(standard_agent(), tool_names=("look",)))
+        events = await room.send("go", [call("look", '{"text": "a"}')], request=RunRequest(steps_max=500))
+
+    assert ending_of(events).ending.reason is StopReason.MAX_STEPS
+    assert ending_of(events).step_count == 1
 
 
 async def test_a_run_ends_when_its_tokens_are_used_up(tmp_path: Path) -> None:

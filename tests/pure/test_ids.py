@@ -5,7 +5,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from loci.ids import is_id, new_id, same_uuid
+from loci.ids import is_id, new_id
+from loci.store.conversations import default_id
 
 
 def test_ids_sort_as_they_were_made_and_come_once():
@@ -43,4 +44,4 @@ def test_a_forked_process_makes_ids_of_its_own():
 
 def test_the_main_thread_has_the_uuid_of_its_agent():
     agent_id = new_id("agent")
-    assert same_uuid("conv", agent_id) == agent_id.replace("agent-", "conv-")
+    assert default_id(agent_id) == agent_id.replace("agent-", "conv-")

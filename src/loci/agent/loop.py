@@ -9,10 +9,8 @@ from dataclasses import replace
 from typing import assert_never
 
 from loci.agent import context, deciding, relief, saving, toolcalls
-from loci.agent.context import Offer
 from loci.agent.kinds import split_arguments
-from loci.agent.stop import Stopped
-from loci.agent.turn import Kit, Turn, Work
+from loci.agent.turn import Kit, Stopped, Turn, Work
 from loci.errors import LociError, ModelFault
 from loci.ids import new_id
 from loci.model.base import Failed, Finished, ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
@@ -30,7 +28,8 @@ async def run(turn: Turn, kit: Kit) -> RunEnded:
     """Carry out one run to its end. Raises only for faults of our own; whatever a model or a tool does is an ending."""
     try:
         turn.model = await kit.models.model(turn.handle)
-        ending = await _first(turn, kit)
+        # Any other run began with its open calls closed.
+        ending = await _first(turn, kit) if turn.replies or turn.resumed else None
         while ending is None:
             ending = await _step(turn, kit)
     except Stopped as stopped:
@@ -97,14 +96,7 @@ async def _step(turn: Turn, kit: Kit) -> Ending | None:
     if turn.tokens_now(kit) >= turn.bundle.agent.compaction_settings.warn_fraction * turn.window_tokens:
         await relief.relieve(turn, kit)
     work = Work(step_id=new_id("step"), message_id=new_id("message"), started_s=kit.clock.monotonic_s())
-    request = context.build(
-        turn.window,
-        _offer(turn),
-        turn.settings,
-        system=turn.request.override_system,
-        response_format=turn.bundle.agent.response_format,
-        stable_count=turn.stable_count,
-    )
+    request = context.build(turn.bundle, turn.window, turn.request, stable_count=turn.stable_count)
     answer = await turn.stop.guard(_ask(turn, kit, request, work), seconds_left=_seconds_left(turn, kit))
     if isinstance(answer, Failed):
         if answer.fault is ModelFault.CONTEXT_TOO_LONG and turn.flushes < _FLUSHES_MAX:
@@ -122,25 +114,12 @@ def _seconds_left(turn: Turn, kit: Kit) -> float:
     return turn.limits.duration_s_max - (kit.clock.monotonic_s() - turn.started_s)
 
 
-def _offer(turn: Turn) -> Offer:
-    """The tools that the rules allow now, and whether one must be called."""
-    schemas = {**turn.bundle.schemas, **turn.client_tools()}
-    tool_rules = turn.bundle.agent.tool_rules
-    if not tool_rules:
-        choice = turn.kind.tool_choice if schemas else "none"
-        return Offer(tools=tuple(schemas.values()), choice=choice)
-    may = rules.allowed(tool_rules, schemas, turn.window.past_calls())
-    offered = tuple(schema for name, schema in schemas.items() if name in may.names)
-    choice = "none" if not offered else may.forced or turn.kind.tool_choice
-    return Offer(tools=offered, choice=choice)
-
-
 async def _ask(turn: Turn, kit: Kit, request: ModelRequest, work: Work) -> Finished | Failed:
     """Ask the model and pass on what it writes, if anybody wants to see it."""
     if turn.model is None:
         raise LociError("The run has no model.")
     previews = turn.request.stream_tokens
-    asking = _asking(turn)
+    asking = _asking(turn) if previews else frozenset[str]()
     turn.partial, turn.partial_id = "", work.message_id
     async for event in turn.model.stream(request):
         if isinstance(event, Finished | Failed):

@@ -6,15 +6,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
+from loci.agent.context import Bundle, Window
 from loci.agent.kinds import kind_of, with_heartbeat_arguments
 from loci.agent.recompile import recompile
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_of
 from loci.agent.toolcalls import WITHDRAWN, error_result
-from loci.agent.turn import Kit, Turn
-from loci.agent.window import Bundle, Caches, Window
-from loci.errors import AwaitingApproval, BadRequest, Busy, Conflict, NotFound
+from loci.agent.turn import Caches, Kit, Turn
+from loci.errors import AwaitingApproval, BadRequest, Busy, Conflict
 from loci.ids import new_id
 from loci.memory.repair import INTERRUPTED, repair
 from loci.model.tokens import tools_bytes
@@ -24,7 +23,7 @@ from loci.store.rows import flag, integer, maybe_text, text
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
 from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolResult, Trust
-from loci.types.runs import Approval, ApprovalStatus, Limits, Run
+from loci.types.runs import Approval, ApprovalStatus, Run
 
 log = logging.getLogger(__name__)
 
@@ -42,48 +41,39 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
 
     Raises NotFound, Busy, AwaitingApproval (answer first), BadRequest (an answer to a call that was not asked for).
     """
-    head = _head(tx, actor, run.conversation_id, run.agent_id)
+    head = conversations.head(tx, actor, run.conversation_id, run.agent_id)
     earlier = _earlier(tx, actor, run.conversation_id, request)
     if earlier is not None:
         return earlier
     busy_run_id = maybe_text(head, "busy_run_id")
     if busy_run_id is not None:
         raise Busy(run_id=busy_run_id)
-    replies, answered = _take_answers(tx, actor, request, run, now=now, awaiting=flag(head, "awaiting"))
+    if flag(head, "awaiting") and not request.approvals:
+        raise _awaiting(tx, actor, run.conversation_id)
+    new = [_take_answers(tx, actor, request, run, now)] if request.approvals else []
     turn = _turn(tx, kit, actor, head, run, request, now=now)
-    new = (
-        answered
-        + _close_open_calls(tx, turn, now, keep=bool(replies))
-        + [_message(turn, item, now) for item in request.messages]
-    )
+    turn.replies = {reply.call_id: reply for reply in request.approvals}
+    if not turn.replies:
+        new += _close_open_calls(tx, turn, now)
+    new += [_message(turn, item, now) for item in request.messages]
     runs.insert(tx, actor, run)
     messages.insert(tx, actor, new)
     conversations.claim(tx, actor, run.conversation_id, run.id, now)
     turn.window.add(new)
     turn.window.version += 1
-    turn.replies = replies
     return turn
 
 
 def reopen_run(tx: Transaction, kit: Kit, actor: Actor, run_id: str, now: datetime) -> Turn:
     """Take up a run that a crash interrupted, from its last stored step."""
     run = runs.get(tx, actor, run_id)
-    head = _head(tx, actor, run.conversation_id, run.agent_id)
+    head = conversations.head(tx, actor, run.conversation_id, run.agent_id)
     turn = _turn(tx, kit, actor, head, run, request_of(run), now=now)
     turn.usage, turn.step_count, turn.resumed = run.usage, run.step_count, True
     left = turn.window.open_calls()
     if left is not None:
         turn.replies = _stored_replies(approvals.of_message(tx, actor, left[0].id))
     return turn
-
-
-def _head(tx: Transaction, actor: Actor, conversation_id: str, agent_id: str) -> Row:
-    head = conversations.head(tx, actor, conversation_id)
-    if head is None or text(head, "agent_id") != agent_id:
-        if conversation_id == conversations.default_id(agent_id):
-            raise NotFound(f"Agent not found: {agent_id}.")
-        raise NotFound(f"Conversation {conversation_id} not found.")
-    return head
 
 
 def _earlier(tx: Transaction, actor: Actor, conversation_id: str, request: RunRequest) -> Repeated | None:
@@ -111,7 +101,7 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
         actor=actor,
         run=run,
         request=request,
-        limits=_tighter(kit.limits, request.limits),
+        limits=replace(kit.limits, steps_max=min(kit.limits.steps_max, request.steps_max or kit.limits.steps_max)),
         bundle=bundle,
         conversation=conversation,
         window=window,
@@ -198,23 +188,14 @@ def _message(turn: Turn, item: NewMessage, now: datetime) -> Message:
     )
 
 
-def _take_answers(
-    tx: Transaction,
-    actor: Actor,
-    request: RunRequest,
-    run: Run,
-    *,
-    now: datetime,
-    awaiting: bool,
-) -> tuple[dict[str, ApprovalReply], list[Message]]:
-    """Store the answers that came, and the message that tells of them. All open calls must be answered at once."""
-    if not request.approvals:
-        if awaiting:
-            pending = approvals.of_conversation(tx, actor, run.conversation_id, pending_only=True)
-            raise AwaitingApproval(
-                hint=f"Open tool calls: {', '.join(f'{item.tool_name} ({item.call_id})' for item in pending)}."
-            )
-        return {}, []
+def _awaiting(tx: Transaction, actor: Actor, conversation_id: str) -> AwaitingApproval:
+    pending = approvals.of_conversation(tx, actor, conversation_id, pending_only=True)
+    names = ", ".join(f"{item.tool_name} ({item.call_id})" for item in pending)
+    return AwaitingApproval(hint=f"Open tool calls: {names}.")
+
+
+def _take_answers(tx: Transaction, actor: Actor, request: RunRequest, run: Run, now: datetime) -> Message:
+    """Store the answers that came; the message that tells of them. All open calls must be answered at once."""
     every = approvals.of_conversation(tx, actor, run.conversation_id, pending_only=False)
     pending = {item.call_id: item for item in every if item.status is ApprovalStatus.PENDING}
     replies = {reply.call_id: reply for reply in request.approvals}
@@ -225,7 +206,7 @@ def _take_answers(
         raise BadRequest(f"Invalid tool call ids: expected {expected}, got {', '.join(sorted(replies))}.")
     for call_id, reply in replies.items():
         approvals.answer(tx, actor, pending[call_id], _status(reply), _reply_json(reply), now)
-    return replies, [_answer_message(request, run, now)]
+    return _answer_message(request, run, now)
 
 
 def _answer_message(request: RunRequest, run: Run, now: datetime) -> Message:
@@ -275,12 +256,12 @@ def _stored_replies(rows: Sequence[Approval]) -> dict[str, ApprovalReply]:
     return found
 
 
-def _close_open_calls(tx: Transaction, turn: Turn, now: datetime, *, keep: bool) -> list[Message]:
+def _close_open_calls(tx: Transaction, turn: Turn, now: datetime) -> list[Message]:
     """Calls that were left without a result are closed before anybody says something new.
 
     As long as one call of a message is asked for, none of them runs; so what was withdrawn did not run.
     """
-    left = None if keep else turn.window.open_calls()
+    left = turn.window.open_calls()
     if left is None:
         return []
     message, calls = left
@@ -301,23 +282,3 @@ def tool_message(turn: Turn, results: Sequence[ToolResult], step_id: str | None,
         run_id=turn.run.id,
         step_id=step_id,
     )
-
-
-def _tighter(server: Limits, asked: Limits) -> Limits:
-    """The smaller of two sets of bounds."""
-    return replace(
-        server,
-        steps_max=min(server.steps_max, asked.steps_max),
-        total_tokens_max=_least(server.total_tokens_max, asked.total_tokens_max),
-        cost_usd_max=_least(server.cost_usd_max, asked.cost_usd_max),
-        duration_s_max=min(server.duration_s_max, asked.duration_s_max),
-    )
-
-
-Bound = TypeVar("Bound", int, float)
-
-
-def _least(left: Bound | None, right: Bound | None) -> Bound | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return min(left, right)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from loci.types.json import EMPTY, JsonObject
 from loci.types.messages import Part, Role, ToolStatus, Trust
-from loci.types.runs import Limits, Run
+from loci.types.runs import Run
 from loci.types.tools import ToolSchema
 
 
@@ -41,7 +41,8 @@ class RunRequest:
     messages: tuple[NewMessage, ...] = ()
     approvals: tuple[ApprovalReply, ...] = ()
     approval_otid: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    steps_max: int | None = None
+    """At most so many steps; the server's own bound holds too."""
     client_tools: tuple[ToolSchema, ...] = ()
     client_skills: tuple[JsonObject, ...] = ()
     override_model: str | None = None
@@ -56,7 +57,7 @@ class RunRequest:
 def request_json(request: RunRequest) -> JsonObject:
     """What must be known to take the run up again after a crash; the messages are stored on their own."""
     return {
-        "steps_max": request.limits.steps_max,
+        "steps_max": request.steps_max,
         "client_tools": [
             {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
             for tool in request.client_tools
@@ -74,7 +75,7 @@ def request_of(run: Run) -> RunRequest:
     steps_max, model, system = stored.get("steps_max"), stored.get("override_model"), stored.get("override_system")
     tools, skills = stored.get("client_tools"), stored.get("client_skills")
     return RunRequest(
-        limits=Limits(steps_max=steps_max) if isinstance(steps_max, int) else Limits(),
+        steps_max=steps_max if isinstance(steps_max, int) else None,
         client_tools=tuple(_tool(item) for item in tools if isinstance(item, Mapping))
         if isinstance(tools, list)
         else (),

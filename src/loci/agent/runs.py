@@ -13,8 +13,7 @@ from datetime import datetime
 from loci.agent import loop, relief
 from loci.agent.opening import Repeated, open_run, reopen_run
 from loci.agent.request import RunRequest, request_json
-from loci.agent.stop import CANCELLED, Stopped
-from loci.agent.turn import Kit, Turn
+from loci.agent.turn import CANCELLED, Kit, Stopped, Turn
 from loci.errors import BadRequest, Conflict, LociError, NotFound, StoreFailure
 from loci.ids import new_id
 from loci.store import approvals, conversations, runs

@@ -14,13 +14,13 @@ from loci.agent.prompts import alert_text
 from loci.agent.recompile import recompile
 from loci.agent.toolcalls import Prepared, apply_changes, error_result, questions, run_memory
 from loci.agent.turn import Kit, Turn, Work
+from loci.errors import NotFound
 from loci.ids import new_id
 from loci.memory.repair import INTERRUPTED
 from loci.model.tokens import estimate, messages_bytes
 from loci.store import agents, approvals, conversations, messages, runs, steps
 from loci.store.base import Transaction
 from loci.store.rows import integer, text
-from loci.types.json import JsonObject
 from loci.types.messages import Kind, Message, Role, Text, ToolResult, Trust
 from loci.types.runs import ApprovalStatus, Ending, Run, Step, StopReason, status_of
 
@@ -145,16 +145,12 @@ def run_after(turn: Turn, ending: Ending | None, now: datetime, at_s: float) -> 
     return replace(
         base,
         stop_reason=ending.reason,
-        error=_error(ending),
+        error=None
+        if ending.error_type is None
+        else {"error_type": ending.error_type, "message": ending.message, "detail": ending.detail},
         completed_at=now,
         total_duration_ns=max(0, int((at_s - turn.started_s) * 1e9)),
     )
-
-
-def _error(ending: Ending) -> JsonObject | None:
-    if ending.error_type is None:
-        return None
-    return {"error_type": ending.error_type, "message": ending.message, "detail": ending.detail}
 
 
 def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s: float) -> tuple[Run, list[Message]]:
@@ -212,8 +208,9 @@ def alert(turn: Turn, words: str, now: datetime) -> Message:
 
 def refresh(tx: Transaction, kit: Kit, turn: Turn, now: datetime) -> None:
     """Read the agent anew and compile its prompt anew: its memory was changed, or it was reconfigured."""
-    head = conversations.head(tx, turn.actor, turn.conversation.id)
-    if head is None:
+    try:
+        head = conversations.head(tx, turn.actor, turn.conversation.id, turn.run.agent_id)
+    except NotFound:  # deleted under the run, which may still say its last word
         return
     stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
     turn.bundle = load_bundle(tx, kit.caches, turn.actor, turn.run.agent_id, stamp)

@@ -1,26 +1,125 @@
-"""A turn: the working state of one run while it goes on, and the kit of outside things that every run uses."""
+"""A turn: the working state of one run while it goes on, what stops it, and the kit of things that every run uses.
 
-from collections.abc import Callable
+Agents and windows are kept in memory between turns, because they are what a turn would otherwise read anew each time.
+Both are checked against a version in the database at the start of every turn, so that a change made by another process
+or by hand is never missed.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from loci.agent.context import tokens_now
+from loci.agent.context import Bundle, Window, bill
 from loci.agent.kinds import AgentKind
 from loci.agent.request import ApprovalReply, RunRequest
-from loci.agent.stop import Stop
-from loci.agent.window import Bundle, Caches, Window
 from loci.clock import Clock
+from loci.errors import LociError
 from loci.model.base import Model, Models
-from loci.model.tokens import START, Ratio
+from loci.model.tokens import START, Ratio, estimate
 from loci.store.base import Store
 from loci.tools.base import Builtins, ToolRunner
 from loci.types.actor import Actor
-from loci.types.agents import Conversation, ModelSettings
+from loci.types.agents import Conversation
 from loci.types.events import Event
 from loci.types.memory import ActorKind, Author
 from loci.types.messages import Message, Trust
-from loci.types.runs import Limits, Run
+from loci.types.runs import Ending, Limits, Run, StopReason
 from loci.types.tools import ToolSchema
 from loci.types.usage import Usage
+
+K = TypeVar("K")
+V = TypeVar("V")
+T = TypeVar("T")
+
+BUNDLES_MAX = 2_000
+WINDOWS_MAX = 500
+
+
+class Stopped(LociError):
+    """The run was ended from outside."""
+
+    status = 409
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.message)
+        self.ending = ending
+
+
+CANCELLED = Ending(reason=StopReason.CANCELLED, message="The run was cancelled.", status_code=409)
+OUT_OF_TIME = Ending(
+    reason=StopReason.ERROR,
+    error_type="run_timeout",
+    message="The run took longer than it may and was ended.",
+    detail="Raise limits.seconds in config.toml if such runs are expected.",
+    status_code=504,
+)
+
+
+@dataclass(slots=True)
+class Stop:
+    """A request to end a run from outside, in whatever phase it is, and the work that it interrupts.
+
+    Only waiting that has no effect on our own data runs under `guard`, so a stop never tears a transaction.
+    """
+
+    ending: Ending | None = None
+    _working: asyncio.Task[Any] | None = None  # the value is not looked at here
+
+    def set(self, ending: Ending = CANCELLED) -> None:
+        """Ask the run to end this way. The first request stands."""
+        if self.ending is None:
+            self.ending = ending
+            if self._working is not None:
+                self._working.cancel()
+
+    async def guard(self, work: Coroutine[Any, Any, T], *, seconds_left: float) -> T:
+        """Do the work unless asked to stop. Raises Stopped when asked, or when the time is up."""
+        if self.ending is not None:
+            work.close()
+            raise Stopped(self.ending)
+        self._working = asyncio.ensure_future(work)
+        timer = asyncio.get_running_loop().call_later(max(0.0, seconds_left), self.set, OUT_OF_TIME)
+        try:
+            return await self._working
+        except asyncio.CancelledError:
+            if self.ending is None:
+                raise
+            raise Stopped(self.ending) from None
+        finally:
+            timer.cancel()
+            self._working = None
+
+
+class Cache(Generic[K, V]):
+    """The last used values, bounded in number."""
+
+    def __init__(self, entries_max: int) -> None:
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._entries_max = entries_max
+
+    def get(self, key: K) -> V | None:
+        """The value, now the last used."""
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value; the one unused for longest makes room."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._entries_max:
+            self._entries.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Everything kept between turns. Losing it costs time only. Used by the thread that writes to the store."""
+
+    bundles: Cache[str, Bundle] = field(default_factory=lambda: Cache[str, Bundle](BUNDLES_MAX))
+    windows: Cache[str, Window] = field(default_factory=lambda: Cache[str, Window](WINDOWS_MAX))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +183,6 @@ class Turn:
         return self.request.override_model or self.conversation.model or agent.model
 
     @property
-    def settings(self) -> ModelSettings:
-        """What is asked of the model."""
-        return self.bundle.agent.model_settings
-
-    @property
     def window_tokens(self) -> int:
         """The context window: the agent's, but never more than the model has."""
         most = self.bundle.agent.context_window_tokens
@@ -99,11 +193,10 @@ class Turn:
         return kit.ratios.get(self.handle, START)
 
     def tokens_now(self, kit: Kit) -> int:
-        """How full the window is."""
-        counted_tokens, counted_bytes = self.context_tokens, self.counted_bytes
-        return tokens_now(
-            self.window, self.bundle, self.ratio(kit), counted_tokens=counted_tokens, counted_bytes=counted_bytes
-        )
+        """How full the window is: what the provider counted last, and an estimate of what came since."""
+        if self.context_tokens:
+            return self.context_tokens + estimate(self.window.messages_bytes - self.counted_bytes, self.ratio(kit))
+        return bill(self.window, self.bundle, self.ratio(kit)).total
 
     def client_tools(self) -> dict[str, ToolSchema]:
         """Tools that the client runs itself, by name."""

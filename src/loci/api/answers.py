@@ -64,7 +64,7 @@ async def start(
     tokens: bool,
 ) -> LiveRun:
     """Start the run that a request asks for."""
-    request, old = run_request(body, services.settings, tokens=tokens)
+    request, old = run_request(body, tokens=tokens)
     if old is not None:
         place = conversation_id or conversations.default_id(agent_id)
         answers = await services.store.read(_looked_up, actor, place, old)

@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
+from loci.agent.context import Bundle, Window
 from loci.agent.opening import load_bundle, load_window
 from loci.agent.recompile import compile_now
 from loci.agent.turn import Kit
-from loci.agent.window import Bundle, Window
 from loci.api.core import Core
 from loci.api.wire_messages import WireObject
 from loci.api.wire_stored import wire_stored
-from loci.errors import NotFound
 from loci.model.tokens import START, estimate, messages_bytes, text_bytes
 from loci.store import conversations, messages, passages
 from loci.store.base import Transaction
@@ -27,9 +26,7 @@ async def wire_context(core: Core, actor: Actor, agent_id: str, conversation_id:
 
 
 def _overview(tx: Transaction, kit: Kit, actor: Actor, agent_id: str, target: str, now: datetime) -> WireObject:
-    head = conversations.head(tx, actor, target)
-    if head is None or text(head, "agent_id") != agent_id:
-        raise NotFound(f"Agent not found: {agent_id}.")
+    head = conversations.head(tx, actor, target, agent_id)
     conversation = conversations.from_row(head)
     stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
     bundle = load_bundle(tx, kit.caches, actor, agent_id, stamp)

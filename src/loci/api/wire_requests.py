@@ -15,12 +15,11 @@ from loci.agent.request import ApprovalReply, NewMessage, RunRequest
 from loci.api.wire_events import Telling
 from loci.api.wire_messages import View
 from loci.api.wire_runs import REQUEST_CONFIG
-from loci.config import Settings
 from loci.errors import Unprocessable
 from loci.model.pictures import from_base64, from_data_url
 from loci.types.json import EMPTY, JsonObject
 from loci.types.messages import Image, Part, Reasoning, Role, Text, ToolStatus, Trust
-from loci.types.runs import Limits, Run
+from loci.types.runs import Run
 from loci.types.tools import ToolSchema
 
 _CONFIG = {
@@ -130,20 +129,14 @@ class OldAnswer:
     reason: str | None
 
 
-def run_request(body: SendIn, settings: Settings, *, tokens: bool) -> tuple[RunRequest, OldAnswer | None]:
+def run_request(body: SendIn, *, tokens: bool) -> tuple[RunRequest, OldAnswer | None]:
     """What we make of a request, and the decision in it whose calls must still be looked up. Raises Unprocessable."""
     messages, approvals, approval_otid, old = _messages(body)
-    steps = settings.run_steps_max if body.max_steps is None else min(body.max_steps, settings.run_steps_max)
     request = RunRequest(
         messages=messages,
         approvals=approvals,
         approval_otid=approval_otid,
-        limits=Limits(
-            steps_max=steps,
-            total_tokens_max=settings.run_tokens_max,
-            cost_usd_max=settings.run_cost_usd_max,
-            duration_s_max=settings.run_duration_s_max,
-        ),
+        steps_max=body.max_steps,
         client_tools=tuple([_client_tool(tool) for tool in body.client_tools or ()]),
         client_skills=tuple(body.client_skills or ()),
         override_model=body.override_model,

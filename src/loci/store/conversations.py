@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loci.errors import BadRequest, Busy, NotFound
-from loci.ids import same_uuid
 from loci.store import turns
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import like_pattern, page_clause
@@ -86,8 +85,8 @@ SEQ_LAST = "select max(seq) as seq from messages where conversation_id = :id"
 
 
 def default_id(agent_id: str) -> str:
-    """The id of an agent's main thread."""
-    return same_uuid("conv", agent_id)
+    """The id of an agent's main thread: it has the agent's uuid."""
+    return f"conv-{agent_id[-36:]}"
 
 
 def from_row(row: Row) -> Conversation:
@@ -154,11 +153,16 @@ def get(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation:
     return from_row(row)
 
 
-def head(tx: Transaction, actor: Actor, conversation_id: str) -> Row | None:
+def head(tx: Transaction, actor: Actor, conversation_id: str, agent_id: str) -> Row:
     """What a turn must know before it starts, in one statement: the conversation (`from_row`), and of its agent
-    `memory_version` and `agent_updated_at`; `awaiting` says whether an approval is pending.
+    `memory_version` and `agent_updated_at`; `awaiting` says whether an approval is pending. Raises NotFound.
     """
-    return tx.one(HEAD, {"id": conversation_id, "organization_id": actor.organization_id})
+    row = tx.one(HEAD, {"id": conversation_id, "organization_id": actor.organization_id})
+    if row is not None and row["agent_id"] == agent_id:
+        return row
+    if conversation_id == default_id(agent_id):
+        raise NotFound(f"Agent not found: {agent_id}.")
+    raise NotFound(f"Conversation {conversation_id} not found.")
 
 
 def claim(tx: Transaction, actor: Actor, conversation_id: str, run_id: str, now: datetime) -> None:
