@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,19 @@ def test_an_agent_from_its_creation_to_its_end(server: Served):
     gone = ask(server, "agents", "show", "ada")
     assert (gone.status, gone.out) == (1, "")
     assert gone.talk == "Error: There is no agent 'ada'.\nCreate it: loci agents create ada\n"
+
+
+def test_an_agent_goes_into_a_file_and_out_of_it(server: Served, tmp_path: Path):
+    ask(server, "agents", "create", "traveller", "--human", "Lives in Faro.")
+    file = tmp_path / "traveller.af"
+    done = ask(server, "agents", "export", "traveller", "-o", str(file))
+    assert (done.status, done.out, done.talk) == (0, "", f"'traveller' is in {file}.\n")
+    made = ask(server, "agents", "import", str(file), "--name", "arrived", "--json")
+    assert made.data["warnings"] == []
+    assert "Lives in Faro." in ask(server, "agents", "show", "arrived").out
+    assert ask(server, "agents", "export", "arrived", "--no-messages").data["agents"][0]["messages"] == []
+    missing = ask(server, "agents", "import", str(tmp_path / "nothing.af"))
+    assert (missing.status, "cannot be read" in missing.talk) == (1, True)
 
 
 def test_a_list_without_a_terminal_is_a_line_for_each_with_nothing_cut_off(server: Served):

@@ -69,6 +69,8 @@ class NewAgent:
     include_base_tools: bool = True
     tool_rules: tuple[ToolRule, ...] | None = None
     include_base_tool_rules: bool | None = None
+    only_these_rules: bool = False
+    """Whether no rule is added, not even those that tools ask for: the rules were settled elsewhere."""
     tags: tuple[str, ...] = ()
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     compaction_settings: CompactionSettings = field(default_factory=CompactionSettings)
@@ -85,6 +87,8 @@ class NewAgent:
     project_id: str | None = None
     template_id: str | None = None
     base_template_id: str | None = None
+    deployment_id: str | None = None
+    entity_id: str | None = None
     identity_ids: tuple[str, ...] = ()
     first_messages: tuple[FirstMessage, ...] | None = None
 
@@ -112,6 +116,12 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
         BadRequest: A tool name is unknown, or no agent of this type can be made.
         Unprocessable: Two blocks with one label.
     """
+    agent = await planned(kit, wanted)
+    return await kit.store.write(put, actor, author_of(actor), wanted, agent)
+
+
+async def planned(kit: Kit, wanted: NewAgent) -> Agent:
+    """The agent as it will be stored, once its models are known to be there. Raises like `create`."""
     if wanted.model is None:
         await kit.models.list_models()  # the default is the best of what was found, so it has to be looked for first
     handle = wanted.model or kit.models.default_model
@@ -125,9 +135,7 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise Unprocessable(f"Two memory blocks have the same label: {', '.join(twice)}.")
-    now = kit.clock.now()
-    agent = _agent(wanted, handle, embedding, model.info.window_tokens, now)
-    return await kit.store.write(_store, actor, wanted, agent, now)
+    return _agent(wanted, handle, embedding, model.info.window_tokens, kit.clock.now())
 
 
 def _agent(wanted: NewAgent, handle: str, embedding: str | None, window_tokens: int, now: datetime) -> Agent:
@@ -156,18 +164,22 @@ def _agent(wanted: NewAgent, handle: str, embedding: str | None, window_tokens: 
         project_id=wanted.project_id,
         template_id=wanted.template_id,
         base_template_id=wanted.base_template_id,
+        deployment_id=wanted.deployment_id,
+        entity_id=wanted.entity_id,
         identity_ids=wanted.identity_ids,
         created_at=now,
         updated_at=now,
     )
 
 
-def _store(tx: Transaction, actor: Actor, wanted: NewAgent, agent: Agent, now: datetime) -> Created:
-    kind = kind_of(agent.agent_type)
+def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: Agent) -> Created:
+    """Store a planned agent with its blocks, tools and first messages. Raises NotFound, BadRequest and Conflict."""
+    kind, now = kind_of(agent.agent_type), agent.created_at
+    if now is None:
+        raise ValueError("a planned agent has its time")
     chosen = choose_tools(tx, actor, _tool_names(wanted, kind), wanted.tool_ids)
     agent = replace(agent, tool_rules=_rules(wanted, kind, chosen), created_by=actor.user_id)
     agents.insert(tx, actor, agent, now)
-    author = author_of(actor)
     for tool in chosen:
         tools.attach(tx, actor, author, agent.id, tool, now=now)
     held = _blocks(tx, actor, author, wanted, agent, now)
@@ -202,6 +214,8 @@ def choose_tools(tx: Transaction, actor: Actor, names: Sequence[str], tool_ids: 
 
 def _rules(wanted: NewAgent, kind: AgentKind, chosen: Sequence[Tool]) -> tuple[ToolRule, ...]:
     given = wanted.tool_rules or ()
+    if wanted.only_these_rules:
+        return given
     base = wanted.include_base_tool_rules
     names = {tool.name for tool in chosen}
     own = tuple(rule for rule in kind.tool_rules if rule.tool_name in names) if base is not False else ()

@@ -22,16 +22,20 @@ class JsonRequest(Request):
 
     async def json(self) -> Any:  # noqa: ANN401  the base class says so
         """The body as JSON. Raises HTTPException, the one error that FastAPI lets through from here."""
-        raw = await self.body()
-        try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise invalid_body(f"The body is not valid JSON: {error}") from error
-        if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _depth_over(value, DEPTH_MAX):
-            raise invalid_body(f"The body is nested more than {DEPTH_MAX} levels deep.")
-        if b"\\u0000" in raw and _has_nul(value):
-            raise invalid_body("The body has a NUL character (\\u0000), which cannot be stored.")
-        return value
+        return read_json(await self.body())
+
+
+def read_json(raw: bytes, what: str = "The body") -> Any:  # noqa: ANN401  any JSON
+    """Bytes as JSON. Raises HTTPException."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise invalid_body(f"{what} is not valid JSON: {error}") from error
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _depth_over(value, DEPTH_MAX):
+        raise invalid_body(f"{what} is nested more than {DEPTH_MAX} levels deep.")
+    if b"\\u0000" in raw and _has_nul(value):
+        raise invalid_body(f"{what} has a NUL character (\\u0000), which cannot be stored.")
+    return value
 
 
 def invalid_body(message: str) -> HTTPException:

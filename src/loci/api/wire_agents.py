@@ -52,7 +52,7 @@ def wire_agent(view: AgentView) -> WireObject:
     """AgentState."""
     agent = view.agent
     settings = rows.settings_json(agent.model_settings)
-    model = view.model or _unknown_model(agent)
+    model = view.model or unknown_model(agent)
     held = [wire_block(block) for block in view.blocks] if "agent.blocks" in view.shown else []
     secrets = _secrets(view) if "agent.secrets" in view.shown else []
     return {
@@ -68,7 +68,7 @@ def wire_agent(view: AgentView) -> WireObject:
         "message_ids": list(view.message_ids),
         "model": agent.model,
         "embedding": agent.embedding,
-        "model_settings": _model_settings(agent, model),
+        "model_settings": model_settings_of(agent, model),
         "llm_config": {
             **llm_config(model, agent.context_window_tokens, settings),
             "put_inner_thoughts_in_kwargs": kind_of(agent.agent_type).inner_thoughts,
@@ -105,7 +105,7 @@ def wire_agent(view: AgentView) -> WireObject:
     }
 
 
-def _unknown_model(agent: Agent) -> ModelInfo:
+def unknown_model(agent: Agent) -> ModelInfo:
     """What is known of a model that cannot be had at the moment: its handle."""
     provider, _, name = agent.model.partition("/")
     return ModelInfo(
@@ -117,7 +117,8 @@ def _unknown_model(agent: Agent) -> ModelInfo:
     )
 
 
-def _model_settings(agent: Agent, model: ModelInfo) -> WireObject:
+def model_settings_of(agent: Agent, model: ModelInfo) -> WireObject:
+    """What an agent asks of its model."""
     settings = agent.model_settings
     own: dict[str, JsonValue] = {
         "provider_type": endpoint_type(model.provider_type),

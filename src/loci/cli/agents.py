@@ -1,5 +1,6 @@
-"""`loci agents`: list, create, show and delete them."""
+"""`loci agents`: list, create, show, delete, export and import them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from loci.cli.options import AgentArgument, JsonOption, KeyOption, ServerOption
 from loci.errors import BadRequest
 
 app = typer.Typer(
-    help="List, create, show and delete agents.",
+    help="List, create, show, delete, export and import agents.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -124,6 +125,71 @@ def delete(
             _ask(found)
         connection.client.agents.delete(found.id)
     screen.note(f"'{found.name}' is deleted.")
+
+
+@app.command("export")
+def export_agent(
+    agent: AgentArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write; standard output if left out.")
+    ] = None,
+    no_messages: Annotated[bool, typer.Option("--no-messages", help="Leave out what was said.")] = False,
+    server: ServerOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """
+    Write an agent as a file (.af): settings, tools, memory and messages; no values of secrets.
+
+    Examples:
+      loci agents export ada -o ada.af
+      loci agents export ada --no-messages > ada.af
+    """
+    with connected(server, api_key) as connection:
+        found = agent_called(connection.client, agent)
+        document = connection.client.agents.export_file(found.id, scrub_messages=no_messages)
+    if output is None:
+        print(document)
+        return
+    try:
+        output.write_text(document + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadRequest(f"{output} cannot be written: {error.strerror}.") from error
+    screen.note(f"'{found.name}' is in {output}.")
+
+
+@app.command("import")
+def import_agent(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An agent file (.af).")],
+    *,
+    name: Annotated[str | None, typer.Option(help="What to call it; as in the file if left out.")] = None,
+    model: Annotated[str | None, typer.Option(help="Its model; as in the file if left out.")] = None,
+    no_messages: Annotated[bool, typer.Option("--no-messages", help="Leave out what was said.")] = False,
+    json: JsonOption = False,
+    server: ServerOption = None,
+    api_key: KeyOption = None,
+) -> None:
+    """
+    Make the agents of a file (.af), of this server or another.
+
+    Examples:
+      loci agents import ada.af
+      loci agents import ada.af --name bea --model ollama/qwen3:8b
+    """
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be read: {error.strerror}.") from error
+    with connected(server, api_key) as connection:
+        made = connection.client.agents.import_file(
+            file=(file.name, raw), name=name, model=model, strip_messages=no_messages, append_copy_suffix=False
+        )
+    if json:
+        screen.emit(made.model_dump(mode="json"))
+        return
+    for agent_id in made.agent_ids:
+        print(agent_id)
+    for warning in (made.model_extra or {}).get("warnings", []):
+        screen.note(str(warning))
 
 
 def _ask(agent: AgentState) -> None:

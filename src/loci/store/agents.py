@@ -106,7 +106,7 @@ def from_row(row: Row) -> Agent:
         description=maybe_text(row, "description"),
         tags=load_texts(row["tags"]),
         tool_rules=tuple(rule_from_json(item) for item in load_objects(row["tool_rules"])),
-        model_settings=_model_settings(load_object(row["model_settings"])),
+        model_settings=model_settings_from(load_object(row["model_settings"])),
         compaction_settings=_compaction_settings(load_object(row["compaction_settings"])),
         response_format=load_maybe_object(row["response_format"]),
         context_window_tokens=integer(row, "context_window_tokens"),
@@ -132,7 +132,8 @@ def from_row(row: Row) -> Agent:
     )
 
 
-def _model_settings(stored: JsonObject) -> ModelSettings:
+def model_settings_from(stored: JsonObject) -> ModelSettings:
+    """The settings that a column holds."""
     raw = stored.get("raw")
     known = {key: value for key, value in stored.items() if key in ModelSettings.__dataclass_fields__ and key != "raw"}
     return ModelSettings(**cast("dict[str, Any]", known), raw=raw if isinstance(raw, dict) else {})

@@ -44,10 +44,14 @@ async def serving(
     model: ScriptedModel | None = None,
     settings: Settings | None = None,
     embedder: Embedder | None = None,
+    any_handle: bool = True,
 ) -> AsyncGenerator[Live]:
-    """Serve until the block is left. By default the model is a double without steps: `live.model.add(...)`."""
+    """Serve until the block is left. By default the model is a double without steps: `live.model.add(...)`, and stands
+    for every handle, unless `any_handle` is False.
+    """
     chosen = model or ScriptedModel.of()
-    app = build(settings or live_settings(folder), Doubles(models=FixedModels(chosen, embedder=embedder)))
+    models = FixedModels(chosen, embedder=embedder, any_handle=any_handle)
+    app = build(settings or live_settings(folder), Doubles(models=models))
     # The protocol is named because asyncio turns off Nagle's delay only for sockets that say they are TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

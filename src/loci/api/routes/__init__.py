@@ -2,6 +2,7 @@
 
 from loci.api.routes import (
     agent_memory,
+    agentfiles,
     agents,
     blocks,
     conversations,
@@ -16,6 +17,7 @@ from loci.api.routes import (
 )
 
 ROUTERS = (
+    agentfiles.router,
     agents.router,
     agent_memory.router,
     blocks.router,

@@ -1,0 +1,311 @@
+"""Agents as a file and back, in our own values; the JSON of the file is written and read at the edge.
+
+An import is one transaction: all agents of the file with their memory, or nothing. What comes in is marked as imported
+in the journal and on each message and passage, so that it is believed no more than it deserves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from loci.agent import creating
+from loci.agent.creating import NewAgent
+from loci.agent.recompile import recompile
+from loci.agent.turn import Kit
+from loci.errors import LociError, TooLarge
+from loci.ids import new_id
+from loci.store import agents, archives, blocks, conversations, journal, messages, passages, tools
+from loci.store.base import Transaction
+from loci.store.messages import MessageFilter
+from loci.store.passages import PassageFilter
+from loci.types.actor import Actor
+from loci.types.agents import Agent
+from loci.types.json import JsonObject
+from loci.types.memory import ActorKind, Archive, Author, Block, JournalEntry, Passage, Subject
+from loci.types.messages import Kind, Message, Trust
+from loci.types.paging import PAGE_MAX_ROWS, Page
+from loci.types.tools import Tool, ToolType
+
+MESSAGES_MAX = 200_000
+PASSAGES_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAgent:
+    """An agent in a file. Ids of blocks, tools, archives and messages are the file's own.
+
+    `in_context` None means that all messages are in the window; `starts_fresh`, that it begins as a new agent does.
+    """
+
+    new: NewAgent
+    messages: tuple[Message, ...] = ()
+    in_context: tuple[str, ...] | None = None
+    archive_ids: tuple[str, ...] = ()
+    starts_fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileArchive:
+    """An archive in a file."""
+
+    archive: Archive
+    passages: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFile:
+    """What a file holds. Tools without a place here (other servers, other vendors) are named in `warnings`."""
+
+    agents: tuple[FileAgent, ...]
+    blocks: Mapping[str, Block] = field(default_factory=dict[str, Block])
+    tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
+    archives: Mapping[str, FileArchive] = field(default_factory=dict[str, FileArchive])
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import made, and what it could not take over as it was."""
+
+    agent_ids: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """An agent with all that goes into a file. `messages` are in the file's order: the compiled prompt, what left the
+    window, and the rest of the window.
+    """
+
+    agent: Agent
+    blocks: Sequence[Block]
+    tools: Sequence[Tool]
+    archives: Sequence[FileArchive]
+    messages: Sequence[Message]
+    window_ids: Sequence[str]
+
+
+def exported(
+    tx: Transaction, actor: Actor, agent_id: str, conversation_id: str | None, *, with_messages: bool
+) -> Exported:
+    """Read an agent as it is now. Raises NotFound, and TooLarge for more than a file may hold."""
+    agent = agents.get(tx, actor, agent_id)
+    conversation = conversations.get(tx, actor, conversation_id or conversations.default_id(agent_id))
+    agents.get(tx, actor, conversation.agent_id)
+    window = messages.window(tx, actor, conversation) if with_messages else []
+    inside = {message.id for message in window}
+    inherited = () if conversation.is_default else conversation.prefix
+    earlier = _all_messages(tx, actor, conversation.id, inherited) if with_messages else []
+    left = [message for message in earlier if message.id not in inside and message.kind is not Kind.SYSTEM_PROMPT]
+    return Exported(
+        agent=agent,
+        blocks=blocks.blocks_of_agent(tx, actor, agent_id),
+        tools=tools.tools_of_agent(tx, actor, agent_id),
+        archives=[
+            FileArchive(archive=archive, passages=tuple(_all_passages(tx, actor, archive.id)))
+            for archive in archives.archives_of_agent(tx, actor, agent_id)
+        ],
+        messages=[*window[:1], *left, *window[1:]],
+        window_ids=[message.id for message in window],
+    )
+
+
+def _all_messages(tx: Transaction, actor: Actor, conversation_id: str, inherited: tuple[str, ...]) -> list[Message]:
+    chosen = MessageFilter(conversation_id=conversation_id, only_ids=inherited)
+    found: list[Message] = []
+    after: str | None = None
+    while len(found) <= MESSAGES_MAX:
+        rows = messages.listing(tx, actor, chosen, Page(limit_rows=PAGE_MAX_ROWS, after=after, ascending=True))
+        found += rows
+        if len(rows) < PAGE_MAX_ROWS:
+            return found
+        after = rows[-1].id
+    raise TooLarge(f"The agent has more than {MESSAGES_MAX} messages, the most that a file takes.")
+
+
+def _all_passages(tx: Transaction, actor: Actor, archive_id: str) -> list[Passage]:
+    chosen = PassageFilter(archive_id=archive_id)
+    found: list[Passage] = []
+    after: str | None = None
+    while len(found) <= PASSAGES_MAX:
+        rows = passages.listing(tx, actor, chosen, Page(limit_rows=PAGE_MAX_ROWS, after=after, ascending=True))
+        found += rows
+        if len(rows) < PAGE_MAX_ROWS:
+            return found
+        after = rows[-1].id
+    raise TooLarge(f"An archive has more than {PASSAGES_MAX} passages, the most that a file takes.")
+
+
+async def import_file(kit: Kit, actor: Actor, file: AgentFile, *, override_tools: bool = True) -> Imported:
+    """Make the agents of a file. Raises BadRequest and Conflict; models that are not here are replaced, with a warning.
+
+    With `override_tools` a tool from source that is here already becomes what the file says; else it stays.
+    """
+    warnings = list(file.warnings)
+    plans: list[tuple[FileAgent, Agent]] = []
+    for item in file.agents:
+        new = await _at_home(kit, item.new, warnings)
+        plans.append((replace(item, new=new), await creating.planned(kit, new)))
+    shelves = {key: await _shelf(kit, item, warnings) for key, item in file.archives.items()}
+    ready = replace(file, archives=shelves)
+    ids = await kit.store.write(_put_file, kit, actor, ready, plans, warnings, override_tools=override_tools)
+    return Imported(agent_ids=tuple(ids), warnings=tuple(dict.fromkeys(warnings)))
+
+
+async def _at_home(kit: Kit, new: NewAgent, warnings: list[str]) -> NewAgent:
+    """The agent with models that this server has."""
+    if new.model is not None:
+        try:
+            await kit.models.model(new.model)
+        except LociError:
+            await kit.models.list_models()  # the default is the best of what is found
+            default = kit.models.default_model
+            if default is None:
+                raise
+            window = (await kit.models.model(default)).info.window_tokens
+            warnings.append(f"'{new.name}' used the model {new.model}, which is not here; it uses {default} now.")
+            new = replace(new, model=default, context_window_tokens=min(new.context_window_tokens or window, window))
+    embedding = await _embedding(kit, new.embedding, warnings)
+    return replace(new, embedding=embedding, embedding_given=True)
+
+
+async def _embedding(kit: Kit, handle: str | None, warnings: list[str]) -> str | None:
+    if handle is None:
+        return None
+    try:
+        await kit.models.embedder(handle)
+    except LociError:
+        default = kit.models.default_embedder
+        warnings.append(f"The embedding model {handle} is not here; {default or 'search by words'} takes its place.")
+        return default
+    return handle
+
+
+async def _shelf(kit: Kit, item: FileArchive, warnings: list[str]) -> FileArchive:
+    embedding = await _embedding(kit, item.archive.embedding, warnings)
+    return replace(item, archive=replace(item.archive, embedding=embedding))
+
+
+def _put_file(  # noqa: PLR0913  one file
+    tx: Transaction,
+    kit: Kit,
+    actor: Actor,
+    file: AgentFile,
+    plans: Sequence[tuple[FileAgent, Agent]],
+    warnings: list[str],
+    *,
+    override_tools: bool,
+) -> list[str]:
+    now = kit.clock.now()
+    author = Author(kind=ActorKind.IMPORT, id=actor.user_id, trust=Trust.IMPORT)
+    tool_ids = {
+        key: tool_id
+        for key, tool in file.tools.items()
+        if (tool_id := _put_tool(tx, actor, author, tool, warnings, now=now, override=override_tools))
+    }
+    block_ids = {
+        key: blocks.insert(tx, actor, author, replace(block, id=new_id("block")), now).id
+        for key, block in file.blocks.items()
+    }
+    archive_ids = {key: _put_archive(tx, actor, author, item, now) for key, item in file.archives.items()}
+    made: list[str] = []
+    for item, agent in plans:
+        wanted = replace(
+            item.new,
+            tool_names=_known(tx, actor, item.new, warnings),
+            tool_ids=tuple(tool_ids[key] for key in item.new.tool_ids if key in tool_ids),
+            block_ids=tuple(block_ids[key] for key in item.new.block_ids),
+            first_messages=item.new.first_messages if item.starts_fresh else (),
+        )
+        created = creating.put(tx, actor, author, wanted, agent)
+        for key in item.archive_ids:
+            archives.attach(tx, actor, author, agent.id, archive_ids[key], now)
+        if not item.starts_fresh:
+            _put_messages(tx, actor, item, created, now)
+        fact = {"name": agent.name, "blocks": len(created.blocks), "messages": len(item.messages)}
+        entry = JournalEntry(
+            subject=Subject.AGENT,
+            subject_id=agent.id,
+            agent_id=agent.id,
+            action="import",
+            before=None,
+            after=fact,
+            author=author,
+        )
+        journal.record(tx, actor, [entry], now)
+        made.append(agent.id)
+    return made
+
+
+def _known(tx: Transaction, actor: Actor, new: NewAgent, warnings: list[str]) -> tuple[str, ...]:
+    here = tools.by_names(tx, actor, new.tool_names)
+    missing = (name for name in new.tool_names if name not in here)
+    warnings.extend(f"'{new.name}' names the tool '{name}', which is neither in the file nor here." for name in missing)
+    return tuple(name for name in new.tool_names if name in here)
+
+
+def _put_tool(  # noqa: PLR0913  one tool
+    tx: Transaction, actor: Actor, author: Author, tool: Tool, warnings: list[str], *, now: datetime, override: bool
+) -> str | None:
+    """The tool of this name as it is here from now on; None when it cannot be had."""
+    here = tools.by_name(tx, actor, tool.name)
+    if here is None:
+        if tool.source_code is None and tool.tool_type is not ToolType.CUSTOM:
+            origin = "its MCP server" if tool.tool_type is ToolType.EXTERNAL_MCP else "this server"
+            warnings.append(f"The tool '{tool.name}' ({tool.tool_type}) was left out: {origin} does not offer it here.")
+            return None
+        return tools.insert(tx, actor, author, replace(tool, id=new_id("tool")), now).id
+    ours = here.source_code is None
+    if tool.source_code is not None and ours:
+        warnings.append(f"The tool '{tool.name}' of the file was left out: this server has its own of that name.")
+    if override and not ours and tool.source_code is not None:
+        kept = replace(tool, id=here.id, created_at=here.created_at, created_by=here.created_by)
+        if kept != replace(here, updated_at=kept.updated_at):
+            tools.update(tx, actor, author, kept, now)
+    return here.id
+
+
+def _put_archive(tx: Transaction, actor: Actor, author: Author, item: FileArchive, now: datetime) -> str:
+    archive = archives.insert(tx, actor, author, replace(item.archive, id=new_id("archive")), now)
+    new = [replace(passage, id=new_id("passage"), trust=Trust.IMPORT) for passage in item.passages]
+    for start in range(0, len(new), PAGE_MAX_ROWS):
+        passages.insert(tx, actor, author, archive.id, new[start : start + PAGE_MAX_ROWS], now)
+    return archive.id
+
+
+def _put_messages(tx: Transaction, actor: Actor, item: FileAgent, made: creating.Created, now: datetime) -> None:
+    """Store what was said, and bring the window to where it was."""
+    agent = made.agent
+    conversation = conversations.get(tx, actor, conversations.default_id(agent.id))
+    prompt_id = made.message_ids[0]
+    ids = {message.id: new_id("message") for message in item.messages}
+    stored = [
+        replace(
+            message,
+            id=ids[message.id],
+            agent_id=agent.id,
+            conversation_id=conversation.id,
+            trust=Trust.IMPORT,
+            extra=with_covered(message.extra, ids),
+        )
+        for message in item.messages
+    ]
+    messages.insert(tx, actor, stored)
+    window = [ids[key] for key in (ids if item.in_context is None else item.in_context)]
+    order = list(ids.values())
+    # The window is a list of ids and all that follows a message: as long a tail as fits needs no ids.
+    tail = 0
+    while tail < min(len(order), len(window)) and order[-1 - tail] == window[-1 - tail]:
+        tail += 1
+    before = order[len(order) - tail - 1] if tail < len(order) else prompt_id
+    prefix = (prompt_id, *window[: len(window) - tail])
+    conversations.set_window(tx, actor, conversation.id, prefix=prefix, after_message_id=before, now=now)
+    recompile(tx, actor, agent, made.blocks, replace(conversation, prefix=prefix), now=now)
+
+
+def with_covered(extra: JsonObject | None, ids: Mapping[str, str]) -> JsonObject | None:
+    """What is known of a summary, the messages that it stands for under their other ids; those without one go."""
+    covered = None if extra is None else extra.get("covers")
+    if extra is None or not isinstance(covered, Sequence) or isinstance(covered, str):
+        return extra
+    return {**extra, "covers": [ids[item] for item in covered if isinstance(item, str) and item in ids]}

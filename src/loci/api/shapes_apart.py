@@ -1,0 +1,30 @@
+"""What answers about agent files, templates, projects, schedules and the account look like (see `shapes`)."""
+
+from typing_extensions import TypedDict
+
+from loci.api.shapes import Object, Time, exact
+
+
+@exact
+class ImportedShape(TypedDict):
+    """The agents that a file became, and what could not be taken over as it was."""
+
+    agent_ids: list[str]
+    warnings: list[str]
+
+
+@exact
+class AgentFileShape(TypedDict):
+    """An agent file. `loci` holds what the published shape has no place for."""
+
+    agents: list[Object]
+    groups: list[Object]
+    blocks: list[Object]
+    files: list[Object]
+    sources: list[Object]
+    tools: list[Object]
+    mcp_servers: list[Object]
+    skills: list[Object]
+    metadata: dict[str, str]
+    created_at: Time
+    loci: Object
