@@ -48,22 +48,19 @@ class Authentication:
             if given is None or not hmac.compare_digest(given, self._key):
                 await refuse(send, Unauthorized())
                 return
-            if path.startswith("/mcp") and (reason := self._other_site(headers)) is not None:
+            if path.startswith("/mcp") and (reason := self._foreign(scope, headers)) is not None:
                 await refuse(send, Forbidden(f"This server {reason}.", hint=ORIGIN_HINT))
                 return
         scope.setdefault("state", {})["actor"] = Actor()
         await self._app(scope, receive, send)
 
     def _foreign(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
-        """Why this request cannot be known to come from this machine; None if it does."""
+        """Why this request comes from where it may not; None if it may. Without a key, from this machine alone."""
         client = scope.get("client")
-        if client and client[0] and not _is_local(client[0]):
+        if self._key is None and client and client[0] and not _is_local(client[0]):
             return "answers this machine alone"
-        if not _is_local(_host_name(headers.get(b"host", b"localhost").decode("latin-1"))):
+        if self._key is None and not _is_local(_host_name(headers.get(b"host", b"localhost").decode("latin-1"))):
             return "answers on loopback names only"
-        return self._other_site(headers)
-
-    def _other_site(self, headers: Mapping[bytes, bytes]) -> str | None:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and origin not in self._origins and not _is_local(_host_name(origin)):
             return "answers no pages of other sites"
