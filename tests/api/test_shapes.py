@@ -30,6 +30,8 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
     other = (await client.http.post("/v1/blocks", json={"label": "project", "value": "Loci"})).json()
     spare = (await client.http.post("/v1/agents", json={})).json()
     agent, held = f"/v1/agents/{made['id']}", made["blocks"][0]["id"]
+    await client.http.patch(f"/v1/blocks/{other['id']}", json={"value": "Loci!"})
+    newest = (await client.http.get(f"/v1/blocks/{other['id']}/history")).json()[0]["id"]
     client.live.model.add("Hello.")
     await client.http.post(f"{agent}/messages", json={"input": "Hi"})
     client.live.model.add(f"```python\n{ROLL}```")
@@ -67,6 +69,13 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("GET", f"/v1/blocks/{held}", None),
         ("PATCH", f"/v1/blocks/{held}", {"description": "New."}),
         ("GET", f"/v1/blocks/{held}/agents", None),
+        ("GET", f"{agent}/memory/history", None),
+        ("GET", f"{agent}/memory/blocks?as_of=2100-01-01", None),
+        ("GET", f"/v1/blocks/{held}/history", None),
+        ("GET", f"/v1/blocks/{held}/blame", None),
+        ("GET", f"/v1/blocks/{held}/past?as_of=2100-01-01", None),
+        ("GET", "/v1/memory/changes/1", None),
+        ("POST", f"/v1/memory/changes/{newest}/undo", None),
         ("DELETE", f"/v1/blocks/{held}", None),
         ("POST", "/v1/tools", {"source_code": ROLL}),
         ("PUT", "/v1/tools", {"source_code": ROLL}),

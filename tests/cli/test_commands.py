@@ -84,6 +84,27 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(server: Serv
     assert "Near to it: Konstantinopolis." in ask(server, "memory", "ls", "Konstantinopel").talk
 
 
+def test_the_past_of_memory_is_seen_and_taken_back(server: Served):
+    server.agent("edith")
+    for text in ("Likes tea.", "Likes tea.\nLives in Rome."):
+        assert ask(server, "memory", "set", "edith", "human", text).status == 0
+
+    changes = ask(server, "memory", "history", "edith", "human", "--json").data
+    newest = changes[0]["id"]
+    assert [change["action"] for change in changes] == ["update", "update", "create"]
+    assert "+Lives in Rome." in ask(server, "memory", "history", "edith").out
+    assert "+Lives in Rome." in ask(server, "memory", "diff", newest).out
+    lines = ask(server, "memory", "blame", "edith", "human", "--json").data
+    assert [line["change_id"] for line in lines] == [changes[1]["id"], newest]
+
+    undone = ask(server, "memory", "undo", newest)
+    assert (undone.status, "loci memory undo change-" in undone.talk) == (0, True)
+    assert ask(server, "memory", "show", "edith", "human").out == "Likes tea.\n"
+    refused = ask(server, "memory", "undo", "999999")
+    assert (refused.status, refused.out) == (1, "")
+    assert "no entry 999999" in refused.talk
+
+
 def test_memory_is_read_set_and_searched(server: Served):
     server.agent("grace", tools=["archival_memory_insert"])
     assert ask(server, "memory", "set", "grace", "human", "Likes tea.").status == 0

@@ -21,6 +21,10 @@ MessageId = Annotated[str, Path(pattern=f"^message-{UUID}$", description="Id of 
 RunId = Annotated[str, Path(pattern=f"^run-{UUID}$", description="Id of the run.")]
 StepId = Annotated[str, Path(pattern=f"^step-{UUID}$", description="Id of the step.")]
 McpServerId = Annotated[str, Path(pattern=f"^mcp_server-{UUID}$", description="Id of the MCP server.")]
+ChangeId = Annotated[
+    str,
+    Path(pattern=f"^(change-{UUID}|[1-9][0-9]{{0,17}})$", description="Id of a ChangeSet, or number of one entry."),
+]
 ConversationId = Annotated[
     str, Path(pattern=f"^(conv-{UUID}|agent-{UUID}|default)$", description="Id of the conversation, or 'default'.")
 ]

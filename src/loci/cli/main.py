@@ -20,7 +20,7 @@ COMMANDS = {
     "chat": ("loci.cli.chat", "Talk to an agent and watch it remember."),
     "server": ("loci.cli.server", "Start the server."),
     "agents": ("loci.cli.agents", "List, create, show and delete agents."),
-    "memory": ("loci.cli.memory", "Read, change and search what an agent knows."),
+    "memory": ("loci.cli.memory", "Read, change and search what an agent knows, and see and undo what changed."),
     "models": ("loci.cli.models", "List the models that agents can use."),
     "mcp": ("loci.cli.mcp", "Offer the agents and their memory to MCP clients, over stdio."),
     "status": ("loci.cli.status", "Tell whether a server runs, and where."),

@@ -1,4 +1,4 @@
-"""`loci memory`: what an agent knows, read, changed and searched."""
+"""`loci memory`: what an agent knows, read, changed, searched, and taken back."""
 
 import sys
 from dataclasses import asdict
@@ -8,19 +8,22 @@ import typer
 from letta_client.types import AgentState
 from letta_client.types.agents import Block
 
-from loci.cli import screen, view
+from loci.cli import past, screen, view
 from loci.cli.connect import connected
 from loci.cli.find import agent_called
 from loci.cli.options import AgentArgument, JsonOption, KeyOption, ServerOption
 from loci.errors import BadRequest, NotFound
 
 app = typer.Typer(
-    help="Read, change and search what an agent knows.",
+    help="Read, change and search what an agent knows, and see and undo what changed.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+for _command in (past.history, past.diff, past.blame, past.undo):
+    app.command()(_command)
 
 BlockArgument = Annotated[str, typer.Argument(metavar="BLOCK", help="The label of a block, such as human.")]
 _PREVIEW_CHARS = 48

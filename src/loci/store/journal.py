@@ -18,6 +18,9 @@ from loci.types.paging import PAGE_MAX_ROWS, Page
 COLUMNS = """seq, at, subject, subject_id, agent_id, action, before, after, actor_kind, actor_id, trust, run_id,
     step_id, tool_call_id, source_message_id, change_set_id, reason"""
 
+SEQ_DIGITS_MAX = 18
+"""A number with more digits is no entry, and no integer of a database either."""
+
 INSERT = """
 insert into journal (organization_id, project_id, at, subject, subject_id, agent_id, action, before, after, actor_kind,
     actor_id, trust, run_id, step_id, tool_call_id, source_message_id, change_set_id, reason)
@@ -116,9 +119,15 @@ def of_subject(
 
 def of_change_set(tx: Transaction, actor: Actor, change_set_id: str) -> list[JournalEntry]:
     """What one ChangeSet did, in order. Raises NotFound if there is none."""
-    rows = tx.all(OF_CHANGE_SET, {"change_set_id": change_set_id, "organization_id": actor.organization_id})
-    if not rows:
+    found = find_change_set(tx, actor, change_set_id)
+    if not found:
         raise NotFound(f"Change {change_set_id} not found.")
+    return found
+
+
+def find_change_set(tx: Transaction, actor: Actor, change_set_id: str) -> list[JournalEntry]:
+    """What one ChangeSet did, in order; nothing if there is none, or if it had nothing to do."""
+    rows = tx.all(OF_CHANGE_SET, {"change_set_id": change_set_id, "organization_id": actor.organization_id})
     return [from_row(row) for row in rows]
 
 
@@ -138,20 +147,28 @@ def get(tx: Transaction, actor: Actor, seq: int) -> JournalEntry:
 
 def of_agent(tx: Transaction, actor: Actor, agent_id: str, page: Page) -> list[JournalEntry]:
     """One page of everything that concerns an agent's memory. The cursors are entry numbers. Raises NotFound."""
-    params: dict[str, SqlValue] = {
-        "agent_id": agent_id,
-        "organization_id": actor.organization_id,
-        "limit": max(1, min(page.limit_rows, PAGE_MAX_ROWS)),
-    }
-    sql = OF_AGENT
+    return _page(tx, OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id}, page)
+
+
+def page_of_subject(tx: Transaction, actor: Actor, subject: Subject, subject_id: str, page: Page) -> list[JournalEntry]:
+    """One page of the entries about one thing. The cursors are entry numbers. Raises NotFound."""
+    params = {"subject": subject.value, "subject_id": subject_id, "organization_id": actor.organization_id}
+    return _page(tx, OF_SUBJECT, params, page)
+
+
+def _page(tx: Transaction, sql: str, params: Params, page: Page) -> list[JournalEntry]:
+    chosen: dict[str, SqlValue] = {**params, "limit": max(1, min(page.limit_rows, PAGE_MAX_ROWS))}
     for name, cursor, upwards in (
         ("after", page.after, page.ascending),
         ("before", page.before, not page.ascending),
     ):
         if cursor is not None:
-            if not cursor.isdecimal():
+            if not cursor.isdecimal() or len(cursor) > SEQ_DIGITS_MAX:
                 raise NotFound(f"The journal has no entry {cursor}.")
             sql += f" and {BY_SEQ} {'>' if upwards else '<'} :{name}"
-            params[name] = int(cursor)
-    sql += f" order by {BY_SEQ} {'asc' if page.ascending else 'desc'} limit :limit"
-    return [from_row(row) for row in tx.all(sql, params)]
+            chosen[name] = int(cursor)
+    # Before a cursor means: right before it.
+    backwards = page.before is not None and page.after is None
+    direction = "asc" if page.ascending is not backwards else "desc"
+    found = [from_row(row) for row in tx.all(f"{sql} order by {BY_SEQ} {direction} limit :limit", chosen)]
+    return found[::-1] if backwards else found

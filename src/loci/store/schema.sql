@@ -405,3 +405,5 @@ create table sandbox_variables (
     updated_by text
 );
 create unique index sandbox_variables_by_name on sandbox_variables (config_id, name);
+
+create index journal_by_change on journal (change_set_id) where change_set_id is not null;
