@@ -58,6 +58,7 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("POST", f"{agent}/recompile", None),
         ("POST", f"{agent}/system-prompt/recompile", None),
         ("GET", f"{agent}/secrets", None),
+        ("GET", f"{agent}/repositories", None),
         ("GET", f"{agent}/context", None),
         ("POST", f"{agent}/archival-memory", {"text": "A note", "tags": ["n"]}),
         ("GET", f"{agent}/archival-memory", None),

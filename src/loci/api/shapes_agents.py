@@ -78,6 +78,13 @@ class MemoryShape(TypedDict):
 
 
 @exact
+class RepositoriesShape(TypedDict):
+    """The repositories of an agent."""
+
+    repositories: list[Object]
+
+
+@exact
 class SecretShape(TypedDict):
     """A secret that tools are given."""
 

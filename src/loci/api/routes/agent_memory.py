@@ -17,7 +17,7 @@ from loci.api.parameters import AgentId, Attached, BlockId, Cursor, Limit, Momen
 from loci.api.requests_agents import Body, LongText, Names
 from loci.api.routes.blocks import BlockChangeIn
 from loci.api.shapes import BlockShape, PassageSearchShape, PassageShape
-from loci.api.shapes_agents import AgentShape, ContextShape, MemoryShape, SecretShape
+from loci.api.shapes_agents import AgentShape, ContextShape, MemoryShape, RepositoriesShape, SecretShape
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.api.wire_values import wire_block, wire_passage
@@ -133,6 +133,13 @@ async def list_secrets(agent_id: AgentId, services: Services, actor: Actor) -> R
     """The secrets of an agent, as its tools are given them."""
     shown = await wire_one(services, actor, agent_id, frozenset({"agent.secrets"}))
     return json_answer(shown["secrets"])
+
+
+@router.get("/agents/{agent_id}/repositories", response_model=RepositoriesShape)
+async def list_repositories(agent_id: AgentId, services: Services, actor: Actor) -> Response:
+    """The repositories that are attached to an agent: none, but coding clients ask at each start."""
+    await services.store.read(agents.get, actor, agent_id)
+    return json_answer({"repositories": []})
 
 
 @router.get("/agents/{agent_id}/context", response_model=ContextShape)
