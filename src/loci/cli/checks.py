@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import apsw
 
 from loci import __version__
-from loci.app import build_models
+from loci.app import build_models, build_sandbox
 from loci.cli import screen
 from loci.cli.connect import found_server
 from loci.cli.datafile import DataFile, LongBlock, newest_version, read_data_file
@@ -22,6 +22,7 @@ from loci.model.base import ModelInfo
 from loci.model.demo import SETUP
 from loci.model.known import ASSUMED_WINDOW_TOKENS
 from loci.model.registry import SCRIPTED, ProviderRegistry, ProviderStatus
+from loci.net import Door
 from loci.store.owner import database_file, owner_of
 
 Level: TypeAlias = Literal["ok", "warn", "problem"]
@@ -182,6 +183,17 @@ def _long_block(block: LongBlock) -> Finding:
         f"Block '{block.label}'{who} is over its limit: {block.used_chars:,} of {block.limit_chars:,} characters.",
         f"Shorten it, or raise its limit ({block.id}); until then the agent cannot add to it.",
     )
+
+
+async def sandbox(settings: Settings) -> Sequence[Finding]:
+    """Whether tools from source can be run, and what keeps them apart from this machine: tried now."""
+    found = build_sandbox(settings, Door())
+    try:
+        standing = await found.standing()
+    finally:
+        await found.close()
+    level: Level = "ok" if standing.ok and standing.hint is None else "warn"
+    return [Finding("sandbox", level, standing.message, standing.hint)]
 
 
 async def models(settings: Settings, origins: Mapping[str, str]) -> Sequence[Finding]:

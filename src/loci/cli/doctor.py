@@ -42,10 +42,14 @@ def doctor(json: JsonOption = False) -> None:
         _report({}, [Finding("settings", "problem", error.message, error.advice)], json=json)
         raise typer.Exit(1) from error
     findings = [*checks.machine(), *checks.safety(settings), *checks.port(settings), *checks.data(settings)]
-    findings += asyncio.run(checks.models(settings, origins))
+    findings += asyncio.run(_asked(settings, origins))
     _report(_explained(settings, origins), findings, json=json)
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
+
+
+async def _asked(settings: Settings, origins: Mapping[str, str]) -> list[Finding]:
+    return [*await checks.sandbox(settings), *await checks.models(settings, origins)]
 
 
 def _explained(settings: Settings, origins: Mapping[str, str]) -> dict[str, tuple[str, str]]:

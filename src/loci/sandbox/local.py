@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -26,7 +27,7 @@ from loci.sandbox import walls as kinds
 from loci.sandbox.base import Bounds, Environment, Program, Ran, Standing, read_result
 from loci.sandbox.child.frames import HEADER, Report, Request
 from loci.sandbox.child.frames import Bounds as ChildBounds
-from loci.sandbox.packages import Installed, Packages, base_python
+from loci.sandbox.packages import Installed, Packages, base_python, prefix_of
 from loci.sandbox.proxy import proxying
 from loci.sandbox.walls import Walls
 
@@ -123,7 +124,7 @@ class LocalSandbox:
         bounds = cast("ChildBounds", asdict(self._place.bounds))
         bounds["wall_s"] = min(bounds["wall_s"], program.wall_s or bounds["wall_s"])
         node = _node() if program.language != "python" else []
-        read = [sys.base_prefix, *installed.folders, *([str(_RUNNER), _prefix_of(node[0])] if node else [])]
+        read = [sys.base_prefix, *installed.folders, *([str(_RUNNER), prefix_of(node[0])] if node else [])]
         env = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
@@ -134,11 +135,10 @@ class LocalSandbox:
             env["LOCI_PACKAGES"] = str(installed.python)
         if installed.node:
             env["NODE_PATH"] = str(installed.node)
-        within = "/tmp" if walls.name == "bubblewrap" else str(self._calls_folder())  # noqa: S108  its own
         return {
             "means": walls.means,
             "read": read,
-            "tmp": None if walls.means == "namespaces" else within,
+            "tmp": None if walls.means == "namespaces" else self._folder_for_calls(walls),
             "bounds": bounds,
             "network": program.network,
             "env": env,
@@ -154,10 +154,15 @@ class LocalSandbox:
             },
         }
 
-    def _calls_folder(self) -> Path:
+    def _folder_for_calls(self, walls: Walls) -> str:
+        """Where calls without a file system of their own have their folders."""
+        if walls.name == "bubblewrap":
+            return "/tmp"  # noqa: S108  its own
+        if self._walls is None:
+            return tempfile.gettempdir()  # only a trial, which leaves nothing in the data folder
         folder = self._folder / "calls"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
+        return str(folder)
 
     async def _found_walls(self) -> Walls | None:
         async with self._looking:
@@ -196,6 +201,8 @@ class LocalSandbox:
         async with self._starting.setdefault(key, asyncio.Lock()):
             zygote = self._zygotes.get(key)
             if zygote is None or zygote.process.returncode is not None:
+                if zygote is not None:
+                    zygote.end()
                 self._make_room()
                 zygote = await self._start(walls, request)
                 self._zygotes[key] = zygote
@@ -388,9 +395,3 @@ def _node() -> list[str]:
     if found is None:
         raise NotAvailable("Node.js is not installed, so this tool cannot be run.", hint="Install Node 20 or newer.")
     return [str(Path(found).resolve()), f"--max-old-space-size={_NODE_HEAP_MB}", str(_RUNNER)]
-
-
-def _prefix_of(program: str) -> str:
-    """The folder of an installation: with what lies beside its `bin`, unless that is the system itself."""
-    path = Path(program)
-    return str(path.parent.parent if path.parent.name == "bin" else path)

@@ -151,3 +151,9 @@ async def _run(command: Sequence[str], requirements: Sequence[str]) -> None:
 
 def _listed(requirements: Sequence[str]) -> str:
     return ", ".join(requirements)
+
+
+def prefix_of(program: str) -> str:
+    """The folder of an installation: with what lies beside its `bin`, unless that is the system itself."""
+    path = Path(program)
+    return str(path.parent.parent if path.parent.name == "bin" else path)

@@ -53,16 +53,16 @@ def enter(request: Request) -> None:
     os.mkdir("/tmp" + _OLD)
     kernel.pivot_root("/tmp", "/tmp" + _OLD)
     os.chdir("/")
+    for path, size in (("/tmp", bounded), ("/dev/shm", bounded)):
+        os.makedirs(path, exist_ok=True)
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount("tmpfs", path, "tmpfs", flags, f"mode=1777,{size}")
     # Outer folders first, so that what lies inside one of them is there already.
     for path in sorted({*SYSTEM, *request["read"]}, key=len):
         _bind(path)
     for path in DEVICES:
         _file(path)
         kernel.mount(_OLD + path, path, None, kernel.MS_BIND)
-    for path, size in (("/tmp", bounded), ("/dev/shm", bounded)):
-        os.makedirs(path, exist_ok=True)
-        flags = kernel.MS_NOSUID | kernel.MS_NODEV
-        kernel.mount("tmpfs", path, "tmpfs", flags, f"mode=1777,{size}")
     _processes()
     kernel.detach(_OLD)
     os.rmdir(_OLD)
