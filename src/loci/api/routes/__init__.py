@@ -7,6 +7,7 @@ from loci.api.routes import (
     blocks,
     completions,
     conversations,
+    internal,
     mcp_legacy,
     mcp_servers,
     memory_history,
@@ -34,4 +35,5 @@ ROUTERS = (
     mcp_servers.router,
     mcp_legacy.router,
     models.router,
+    internal.router,
 )
