@@ -23,6 +23,7 @@ COMMANDS = {
     "memory": ("loci.cli.memory", "Read, change and search what an agent knows, and see and undo what changed."),
     "models": ("loci.cli.models", "List the models that agents can use."),
     "mcp": ("loci.cli.mcp", "Offer the agents and their memory to MCP clients, over stdio."),
+    "move": ("loci.cli.moving", "Bring the agents of another server here."),
     "status": ("loci.cli.status", "Tell whether a server runs, and where."),
     "doctor": ("loci.cli.doctor", "Explain the set-up: what is there, what is missing, what to do next."),
 }
