@@ -14,9 +14,7 @@ NODE, NPM = shutil.which("node"), shutil.which("npm")
 
 @pytest.mark.skipif(NODE is None or NPM is None, reason="Node.js is not installed")
 def test_a_typescript_client_finds_its_agent_again_after_a_kill(tmp_path: Path) -> None:
-    if not (FOLDER / "node_modules").is_dir():
-        run(["npm", "ci", "--no-audit", "--no-fund"])
-    run(["npx", "--no-install", "tsc"])
+    build()
     home = tmp_path / "home"
     home.mkdir()
     first = start(home)
@@ -29,6 +27,24 @@ def test_a_typescript_client_finds_its_agent_again_after_a_kill(tmp_path: Path) 
         assert run(["node", "dist/first-hour.js", second.url, "after", agent_id]) == "ok"
     finally:
         second.kill()
+
+
+@pytest.mark.skipif(NODE is None or NPM is None, reason="Node.js is not installed")
+def test_the_main_groups_work_for_a_typescript_client(tmp_path: Path) -> None:
+    build()
+    home = tmp_path / "home"
+    home.mkdir()
+    process = start(home)
+    try:
+        assert run(["node", "dist/main-groups.js", process.url]) == "agents"
+    finally:
+        process.kill()
+
+
+def build() -> None:
+    if not (FOLDER / "node_modules").is_dir():
+        run(["npm", "ci", "--no-audit", "--no-fund"])
+    run(["npx", "--no-install", "tsc"])
 
 
 def run(command: list[str]) -> str:
