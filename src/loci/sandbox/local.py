@@ -5,9 +5,7 @@ kernel ends every process of the sandbox with its parent.
 """
 
 import asyncio
-import contextlib
 import logging
-import os
 import shutil
 import signal
 import socket
@@ -30,6 +28,7 @@ from loci.sandbox.child.frames import Bounds as ChildBounds
 from loci.sandbox.packages import Installed, Packages, base_python, prefix_of
 from loci.sandbox.proxy import proxying
 from loci.sandbox.walls import Walls
+from loci.sandbox.zygote import Zygote, end_unwanted
 
 log = logging.getLogger(__name__)
 
@@ -42,22 +41,6 @@ _REPORT_MAX_BYTES = 100_000
 _NODE_HEAP_MB = 512
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), 127])
 """Taken out of what a program says: it could move the cursor of whoever reads it."""
-
-
-@dataclass(slots=True)
-class Zygote:
-    """A warm process. `calls` are under way; it goes when it was idle for a while."""
-
-    process: asyncio.subprocess.Process
-    control: socket.socket
-    calls: int = 0
-    used_at_s: float = 0.0
-
-    def end(self) -> None:
-        """Let it go. Closing its socket is enough; the signal is for one that does not listen."""
-        self.control.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +67,7 @@ class LocalSandbox:
         self._zygotes: dict[tuple[str, Environment], Zygote] = {}
         self._starting: dict[tuple[str, Environment], asyncio.Lock] = {}
         self._room = asyncio.Semaphore(CALLS_MAX)
+        self._begun: set[asyncio.Task[Zygote]] = set()
 
     async def run(self, organization_id: str, program: Program) -> Ran:
         """Run it. Raises NotAvailable, BadRequest for requirements that cannot be installed."""
@@ -114,7 +98,8 @@ class LocalSandbox:
 
     async def close(self) -> None:
         """End what runs."""
-        ending = list(self._zygotes.values())
+        started = await asyncio.gather(*self._begun, return_exceptions=True)
+        ending = [*self._zygotes.values(), *(item for item in started if isinstance(item, Zygote))]
         self._zygotes.clear()
         for zygote in ending:
             zygote.end()
@@ -228,6 +213,17 @@ class LocalSandbox:
             zygote.end()
 
     async def _start(self, walls: Walls, request: Request) -> Zygote:
+        # A task of its own: whoever waits may be cancelled at any moment, and a process that was begun is never lost.
+        task = asyncio.create_task(self._begin(walls, request))
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(end_unwanted)
+            raise
+
+    async def _begin(self, walls: Walls, request: Request) -> Zygote:
         command = walls.command([base_python(), "-I", "-S", "-B"], request["read"])
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
