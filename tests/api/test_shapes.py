@@ -35,6 +35,7 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
     client.live.model.add("Hello.")
     await client.http.post(f"{agent}/messages", json={"input": "Hi"})
     client.live.model.add(f"```python\n{ROLL}```")
+    client.live.model.add("A title")
     return [
         ("GET", "/v1/agents", None),
         ("POST", "/v1/agents", {"name": "Ada", "response_format": {"type": "json_object"}}),
@@ -88,6 +89,7 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("POST", "/v1/tools/generate-tool", {"tool_name": "roll", "prompt": "Roll.", "validation_errors": []}),
         ("GET", f"/v1/tools/{tool['id']}", None),
         ("PATCH", f"/v1/tools/{tool['id']}", {"tags": ["t"]}),
+        ("POST", f"{agent}/generate", {"prompt": "Name this chat."}),
         ("GET", "/v1/models", None),
         ("GET", "/v1/models/embedding", None),
         ("GET", "/v1/health", None),

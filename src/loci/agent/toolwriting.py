@@ -3,18 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import cast
 
 import orjson
 
+from loci.agent.asking import ask
 from loci.agent.turn import Kit
-from loci.errors import BadRequest, ModelFailure, NotAvailable
-from loci.ids import new_id
-from loci.model.base import Failed, Finished, ModelRequest
+from loci.errors import BadRequest
 from loci.tools.schema import schema_from_source
 from loci.types.json import JsonObject
-from loci.types.messages import Message, Role, Text
 from loci.types.tools import ToolSchema
 
 _SYSTEM = """You write tools for an agent: one Python function each.
@@ -49,18 +46,7 @@ class Written:
 
 async def write_tool(kit: Kit, wish: Wish) -> Written:
     """Ask for a tool. Raises BadRequest when the answer holds none, ModelFailure, NotFound for an unknown model."""
-    handle = wish.handle or kit.models.default_model
-    if handle is None:
-        raise NotAvailable("There is no model to ask.", hint="Set LOCI_MODEL.")
-    model = await kit.models.model(handle)
-    words = _words(wish)
-    request = ModelRequest(system=_SYSTEM, messages=[_message(words, kit.clock.now())])
-    answer = ""
-    async for event in model.stream(request):
-        if isinstance(event, Failed):
-            raise ModelFailure(event.fault, event.message, detail=event.detail)
-        if isinstance(event, Finished):
-            answer = "".join(part.text for part in event.parts if isinstance(part, Text))
+    answer = (await ask(kit, _words(wish), system=_SYSTEM, handle=wish.handle)).text
     blocks = [(mark.lower(), text) for mark, text in _BLOCK.findall(answer)]
     source = next((text for mark, text in blocks if mark in ("python", "py", "")), None)
     if source is None:
@@ -75,17 +61,6 @@ def _words(wish: Wish) -> str:
     if wish.faults:
         parts.append("Mend this:\n" + "\n".join(f"- {fault}" for fault in wish.faults))
     return "\n\n".join(parts)
-
-
-def _message(words: str, now: datetime) -> Message:
-    return Message(
-        id=new_id("message"),
-        role=Role.USER,
-        parts=(Text(words),),
-        created_at=now,
-        agent_id="",
-        conversation_id="",
-    )
 
 
 def _sample(blocks: Sequence[tuple[str, str]]) -> JsonObject:

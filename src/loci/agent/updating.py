@@ -123,13 +123,21 @@ def _with_approval(
     return agents.update(tx, actor, author_of(actor), replace(agent, tool_rules=new), now)
 
 
-def recompile_now(tx: Transaction, actor: Actor, agent_id: str, *, now: datetime, dry_run: bool = False) -> str:
-    """Compile an agent's prompt anew, whether anything changed or not; its text. A dry run stores nothing.
+def recompile_now(
+    tx: Transaction,
+    actor: Actor,
+    agent_id: str,
+    conversation_id: str | None = None,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+) -> str:
+    """Compile the prompt of a conversation (None: the main thread) anew, whether anything changed or not; its text.
 
-    Raises NotFound.
+    A dry run stores nothing. Raises NotFound.
     """
     agent = agents.get(tx, actor, agent_id)
-    conversation = conversations.get(tx, actor, conversations.default_id(agent_id))
+    conversation = conversations.get(tx, actor, conversation_id or conversations.default_id(agent_id))
     held = blocks.blocks_of_agent(tx, actor, agent_id)
     if dry_run:
         return compile_now(tx, actor, agent, held, conversation, now=now).text

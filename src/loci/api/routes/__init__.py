@@ -15,11 +15,13 @@ from loci.api.routes import (
     models,
     runs,
     sandboxes,
+    searches,
     tool_sources,
     tools,
 )
 
 ROUTERS = (
+    searches.router,
     agentfiles.router,
     agents.router,
     agent_memory.router,

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from loci.agent.forking import fork
+from loci.agent.updating import recompile_now
 from loci.api.answers import json_answer, send
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
@@ -140,6 +142,45 @@ async def delete_conversation(conversation_id: ConversationId, services: Service
     """Forget a conversation with its messages."""
     await services.store.write(conversations.delete, actor, conversation_id)
     return json_answer(None)
+
+
+@router.post("/conversations/{conversation_id}/fork")
+async def fork_conversation(
+    conversation_id: ConversationId,
+    services: Services,
+    actor: Actor,
+    agent_id: str | None = None,
+    message_id: str | None = None,
+    hidden: bool | None = None,
+) -> Response:
+    """Begin another thread with what is in the window of this one, up to a message of it."""
+    chosen = (conversation_id, agent_id, message_id, hidden)
+    return json_answer(await services.store.write(_fork, actor, chosen, services))
+
+
+def _fork(
+    tx: Transaction, actor: actors.Actor, chosen: tuple[str, str | None, str | None, bool | None], core: Core
+) -> WireObject:
+    conversation_id, agent_id, message_id, hidden = chosen
+    source = _find(tx, actor, conversation_id, agent_id)
+    made = fork(tx, actor, source, now=core.clock.now(), through_message_id=message_id, hidden=hidden)
+    return wire_conversation(made, list(made.prefix))
+
+
+@router.post("/conversations/{conversation_id}/recompile", response_model=str)
+async def recompile_conversation(
+    conversation_id: ConversationId,
+    services: Services,
+    actor: Actor,
+    agent_id: str | None = None,
+    dry_run: bool = False,
+) -> Response:
+    """Compile the prompt of a conversation anew; its text. A dry run changes nothing."""
+    found = await services.store.read(_find, actor, conversation_id, agent_id)
+    text = await services.store.write(
+        recompile_now, actor, found.agent_id, found.id, now=services.clock.now(), dry_run=dry_run
+    )
+    return json_answer(text)
 
 
 @router.get("/conversations/{conversation_id}/messages")
