@@ -33,6 +33,7 @@ from loci.store.sqlite import SQLiteStore
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
 from loci.tools.builtin.code import code_builtins
 from loci.tools.builtin.memory import memory_builtins
+from loci.tools.builtin.web import web_builtins
 from loci.tools.core import CORE_BUILTINS
 from loci.tools.registry import ensure_builtins
 from loci.tools.source import SourceRunner
@@ -132,6 +133,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         **CORE_BUILTINS,
         **memory_builtins(recall, archive),
         **code_builtins(sandbox),
+        **web_builtins(settings.web, vault),
     }
     mcp = McpServers(_mcp_outside(settings, clock, store, vault))
     source_tools = SourceRunner(store=store, vault=vault, sandbox=sandbox, network_allowed=settings.sandbox.network)

@@ -79,6 +79,18 @@ class SandboxSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """What agents search the web with when they bring no key of their own, and private hosts they may read pages of."""
+
+    exa_key: str | None = field(default=None, repr=False)
+    exa_url: str = "https://api.exa.ai"
+    tavily_key: str | None = field(default=None, repr=False)
+    tavily_url: str = "https://api.tavily.com"
+    searxng_url: str | None = None
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the operator can choose. Built by `load`, or directly in tests."""
 
@@ -110,6 +122,7 @@ class Settings:
     durability: Literal["full", "normal"] = "full"
     mcp: McpSettings = field(default_factory=McpSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     public_url: str | None = None
     """Where browsers of people reach this server, if not under the address that clients use."""
 
@@ -163,6 +176,7 @@ def _with_choices(base: Settings, env: Mapping[str, str], document: JsonObject) 
         model_timeout_s=_number(limits, "model_seconds", base.model_timeout_s),
         mcp=_mcp(env, _table(document, "mcp")),
         sandbox=_sandbox(env, _table(document, "sandbox")),
+        web=_web(env, _table(document, "web")),
         public_url=env.get("LOCI_PUBLIC_URL") or _text(server, "public_url"),
     )
 
@@ -175,7 +189,7 @@ def _mcp(env: Mapping[str, str], table: JsonObject) -> McpSettings:
     usual = McpSettings()
     return McpSettings(
         stdio=None if stdio is None else stdio.lower() in ("true", "1"),
-        hosts=tuple(host.strip().lower() for host in hosts.split(",") if host.strip()),
+        hosts=_hosts(hosts),
         connect_timeout_s=_number(table, "connect_seconds", usual.connect_timeout_s),
         call_timeout_s=_number(table, "call_seconds", usual.call_timeout_s),
         idle_s=_number(table, "idle_seconds", usual.idle_s),
@@ -196,6 +210,25 @@ def _sandbox(env: Mapping[str, str], table: JsonObject) -> SandboxSettings:
         api_key=env.get("E2B_API_KEY" if choice == "e2b" else "DAYTONA_API_KEY"),
         api_url=env.get("LOCI_SANDBOX_URL") or _text(table, "api_url"),
     )
+
+
+def _web(env: Mapping[str, str], table: JsonObject) -> WebSettings:
+    usual = WebSettings()
+    searxng = env.get("SEARXNG_URL") or _text(table, "searxng_url")
+    if searxng and not searxng.startswith(("http://", "https://")):
+        raise BadRequest(f"SEARXNG_URL is '{searxng}', but must begin with http:// or https://.")
+    return WebSettings(
+        exa_key=env.get("EXA_API_KEY"),
+        exa_url=(env.get("EXA_BASE_URL") or usual.exa_url).rstrip("/"),
+        tavily_key=env.get("TAVILY_API_KEY"),
+        tavily_url=(env.get("TAVILY_BASE_URL") or usual.tavily_url).rstrip("/"),
+        searxng_url=searxng,
+        hosts=_hosts(env.get("LOCI_WEB_HOSTS") or _text(table, "hosts") or ""),
+    )
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(host.strip().lower() for host in text.split(",") if host.strip())
 
 
 def _read_file(path: Path) -> JsonObject:
