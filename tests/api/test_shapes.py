@@ -30,6 +30,8 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
     other = (await client.http.post("/v1/blocks", json={"label": "project", "value": "Loci"})).json()
     spare = (await client.http.post("/v1/agents", json={})).json()
     agent, held = f"/v1/agents/{made['id']}", made["blocks"][0]["id"]
+    shelf = (await client.http.post("/v1/archives", json={"name": "Shelf"})).json()["id"]
+    await client.http.patch(f"{agent}/archives/attach/{shelf}")
     await client.http.patch(f"/v1/blocks/{other['id']}", json={"value": "Loci!"})
     newest = (await client.http.get(f"/v1/blocks/{other['id']}/history")).json()[0]["id"]
     client.live.model.add("Hello.")
@@ -64,6 +66,15 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("POST", f"{agent}/archival-memory", {"text": "A note", "tags": ["n"]}),
         ("GET", f"{agent}/archival-memory", None),
         ("GET", f"{agent}/archival-memory/search?query=note", None),
+        ("GET", "/v1/archives", None),
+        ("POST", "/v1/archives", {"name": "Attic"}),
+        ("GET", f"/v1/archives/{shelf}", None),
+        ("PATCH", f"/v1/archives/{shelf}", {"name": "Cellar"}),
+        ("GET", f"/v1/archives/{shelf}/agents", None),
+        ("POST", f"/v1/archives/{shelf}/passages", {"text": "A note"}),
+        ("POST", f"/v1/archives/{shelf}/passages/batch", {"passages": [{"text": "A note", "tags": ["n"]}]}),
+        ("POST", "/v1/passages/search", {"query": "note"}),
+        ("GET", "/v1/embeddings/total_storage_size", None),
         ("PATCH", f"{agent}/reset-messages", {"add_default_initial_messages": True}),
         ("GET", "/v1/blocks", None),
         ("POST", "/v1/blocks", {"label": "x", "value": "y"}),
@@ -115,7 +126,8 @@ async def test_each_answer_is_what_its_route_declares(tmp_path):
             TypeAdapter(route.response_model).validate_python(answer.json(), strict=True)
             seen.add(id(route))
     left = [route.path for _, route, _ in routes if id(route) not in seen and route.path not in NOT_ANSWERED]
-    ours = [path for path in left if path.startswith(("/v1/agents", "/v1/blocks", "/v1/tools", "/v1/models"))]
+    told = ("/v1/agents", "/v1/archives", "/v1/blocks", "/v1/embeddings", "/v1/models", "/v1/passages", "/v1/tools")
+    ours = [path for path in left if path.startswith(told)]
     assert [path for path in ours if "/messages" not in path] == []
 
 

@@ -17,6 +17,8 @@ AgentId = Annotated[str, Path(pattern=f"^agent-{UUID}$", description="Id of the 
 BlockId = Annotated[str, Path(pattern=f"^block-{UUID}$", description="Id of the block.")]
 ToolId = Annotated[str, Path(pattern=f"^tool-{UUID}$", description="Id of the tool.")]
 PassageId = Annotated[str, Path(pattern=f"^passage-{UUID}$", description="Id of the passage.")]
+ArchiveId = Annotated[str, Path(pattern=f"^archive-{UUID}$", description="Id of the archive.")]
+JobId = Annotated[str, Path(pattern=f"^job-{UUID}$", description="Id of the job.")]
 MessageId = Annotated[str, Path(pattern=f"^message-{UUID}$", description="Id of the message.")]
 RunId = Annotated[str, Path(pattern=f"^run-{UUID}$", description="Id of the run.")]
 StepId = Annotated[str, Path(pattern=f"^step-{UUID}$", description="Id of the step.")]

@@ -153,7 +153,7 @@ class AgentFields(Body):
 
     def handle(self) -> str | None:
         """The model's handle, also from the deprecated description of it."""
-        return self.model or _handle_in(self.llm_config)
+        return self.model or handle_in(self.llm_config)
 
     def window_tokens(self) -> int | None:
         """The context window that is asked for."""
@@ -183,7 +183,7 @@ class AgentIn(AgentFields):
             agent_type=self.agent_type,
             system=self.system,
             model=self.handle(),
-            embedding=self.embedding or _handle_in(self.embedding_config),
+            embedding=self.embedding or handle_in(self.embedding_config),
             embedding_given=embedding_given,
             description=self.description,
             blocks=tuple(block.new_block() for block in self.memory_blocks or ()),
@@ -222,7 +222,8 @@ class AgentChangeIn(AgentFields):
     message_ids: Annotated[list[Name], Field(max_length=200_000)] | None = None
 
 
-def _handle_in(config: Object | None) -> str | None:
+def handle_in(config: Object | None) -> str | None:
+    """The handle of a model that the older kind of description names."""
     if not config:
         return None
     handle = config.get("handle")

@@ -254,6 +254,56 @@ class PassageSearchShape(TypedDict):
 
 
 @exact
+class ScoredPassageShape(TypedDict):
+    """A note that was found, with how well it fits, 0 to 1."""
+
+    passage: PassageShape
+    score: float
+    metadata: Object
+
+
+@exact
+class ArchiveShape(TypedDict):
+    """A shelf of notes that agents share."""
+
+    id: str
+    organization_id: str
+    name: str
+    description: str | None
+    metadata: Object
+    embedding_config: EmbeddingConfigShape | None
+    vector_db_provider: Literal["native"]
+    created_at: Time
+    updated_at: Time
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
+class JobShape(TypedDict):
+    """Background work. `metadata` says of which kind it is, what it is about and how it went."""
+
+    id: str
+    status: Literal["pending", "running", "completed", "failed", "cancelled"]
+    job_type: Literal["job"]
+    metadata: Object
+    stop_reason: Literal["error", "cancelled"] | None
+    background: bool
+    agent_id: str | None
+    callback_url: str | None
+    callback_sent_at: Time
+    callback_status_code: int | None
+    callback_error: str | None
+    ttft_ns: int | None
+    total_duration_ns: int | None
+    created_at: Time
+    updated_at: Time
+    completed_at: Time
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
+@exact
 class HealthShape(TypedDict):
     """Which version answers."""
 

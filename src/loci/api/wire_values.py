@@ -4,7 +4,7 @@ from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.model.base import EmbeddingInfo, ModelInfo
 from loci.types.json import JsonObject, JsonValue
-from loci.types.memory import Block, Passage
+from loci.types.memory import Archive, Block, Passage
 from loci.types.tools import Tool
 
 _ENDPOINT_TYPES = frozenset(
@@ -107,6 +107,23 @@ def wire_passage(passage: Passage) -> WireObject:
         "updated_at": wire_moment(passage.updated_at),
         "created_by_id": passage.created_by,
         "last_updated_by_id": passage.created_by,
+    }
+
+
+def wire_archive(archive: Archive, organization_id: str, embedding: EmbeddingInfo | None) -> WireObject:
+    """An archive, with what is known of its embedding model."""
+    return {
+        "id": archive.id,
+        "organization_id": organization_id,
+        "name": archive.name,
+        "description": archive.description,
+        "metadata": archive.metadata,
+        "embedding_config": embedding and embedding_config(embedding),
+        "vector_db_provider": "native",
+        "created_at": wire_moment(archive.created_at),
+        "updated_at": wire_moment(archive.updated_at),
+        "created_by_id": archive.created_by,
+        "last_updated_by_id": archive.created_by,
     }
 
 

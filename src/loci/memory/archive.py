@@ -64,11 +64,13 @@ class ArchiveSearch:
 
     async def search_archives(self, actor: Actor, held: Sequence[Archive], query: ArchiveQuery) -> ArchivePage:
         """The best passages in these archives; each is compared by its own embedding model."""
-        found: list[Found] = []
+        by_model: dict[str | None, list[ScopeKey]] = {}
         for archive in held:
-            key = ScopeKey(ScopeKind.ARCHIVE, archive.id)
-            vector = await self._embedding.query(actor, key, archive.embedding, query.text)
-            found.append(await self._store.read(self._find, actor, key, query, vector))
+            by_model.setdefault(archive.embedding, []).append(ScopeKey(ScopeKind.ARCHIVE, archive.id))
+        found: list[Found] = []
+        for handle, keys in by_model.items():
+            vector = await self._embedding.query(actor, keys, handle, query.text)
+            found += [await self._store.read(self._find, actor, key, query, vector) for key in keys]
         ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
         stored = await self._store.read(passages.by_seqs, actor, [item.seq for item in ranked])
         hits = tuple(ArchiveHit(passage=stored[item.seq], score=item.score) for item in ranked if item.seq in stored)

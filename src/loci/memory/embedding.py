@@ -50,7 +50,7 @@ class Embedding:
         self._texts_of = texts_of
         self._filling: set[ScopeKey] = set()
 
-    async def query(self, actor: Actor, key: ScopeKey, handle: str | None, text: str) -> QueryVector | None:
+    async def query(self, actor: Actor, keys: Sequence[ScopeKey], handle: str | None, text: str) -> QueryVector | None:
         """The vector of a query, after missing vectors were filled in as far as a search may wait for them.
 
         None when there is no embedding model, nothing to embed, or the model fails or is slow: then words decide.
@@ -60,7 +60,11 @@ class Embedding:
             return None
         try:
             async with asyncio.timeout(SEARCH_WAIT_S):
-                await self._fill(actor, key, embedder, self._clock.monotonic_s() + SEARCH_FILL_S)
+                until_s = self._clock.monotonic_s() + SEARCH_FILL_S
+                for key in keys:
+                    await self._fill(actor, key, embedder, until_s)
+                    if self._clock.monotonic_s() >= until_s:
+                        break
                 found = await embedder.embed([text])
         except (LociError, TimeoutError):
             return None

@@ -91,7 +91,7 @@ class Recall:
             await self._index_words(actor, agent.id)
             key = ScopeKey(ScopeKind.AGENT, agent.id)
             handle = agent.embedding if query.by_meaning else None
-            vector = await self._embedding.query(actor, key, handle, query.text)
+            vector = await self._embedding.query(actor, [key], handle, query.text)
             found.append(await self._store.read(self._find, actor, key, query, vector))
         ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
         stored = await self._store.read(turns.by_seqs, actor, [item.seq for item in ranked])

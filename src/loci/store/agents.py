@@ -216,6 +216,7 @@ class AgentFilter:
     identity_id: str | None = None
     ids: tuple[str, ...] | None = None
     block_id: str | None = None
+    archive_id: str | None = None
     last_stop_reason: str | None = None
     created_by: str | None = None
     show_hidden: bool = False
@@ -261,6 +262,9 @@ def _where(actor: Actor, chosen: AgentFilter) -> tuple[str, dict[str, SqlValue]]
     if chosen.block_id is not None:
         parts.append("a.id in (select agent_id from agent_blocks where block_id = :block_id)")
         params["block_id"] = chosen.block_id
+    if chosen.archive_id is not None:
+        parts.append("a.id in (select agent_id from agent_archives where archive_id = :archive_id)")
+        params["archive_id"] = chosen.archive_id
     if chosen.last_stop_reason is not None:
         last = "select r.stop_reason from runs r where r.agent_id = a.id order by r.created_at desc limit 1"
         parts.append(f"({last}) = :last_stop_reason")

@@ -15,7 +15,7 @@ from loci.types.json import JsonObject
 from loci.types.memory import Archive, Author, JournalEntry, Subject
 from loci.types.paging import Page
 
-COLUMNS = "ar.id, ar.name, ar.description, ar.embedding, ar.metadata, ar.created_at, ar.updated_at"
+COLUMNS = "ar.id, ar.name, ar.description, ar.embedding, ar.metadata, ar.created_at, ar.updated_at, ar.created_by"
 
 BY_ID = f"select {COLUMNS} from archives ar where ar.id = :id and ar.organization_id = :organization_id"
 INSERT = """
@@ -63,6 +63,7 @@ def from_row(row: Row) -> Archive:
         metadata=load_object(row["metadata"]),
         created_at=maybe_moment(row, "created_at"),
         updated_at=maybe_moment(row, "updated_at"),
+        created_by=maybe_text(row, "created_by"),
     )
 
 
@@ -104,8 +105,13 @@ def agents_of_archive(tx: Transaction, actor: Actor, archive_id: str) -> list[st
 
 def insert(tx: Transaction, actor: Actor, author: Author, archive: Archive, now: datetime) -> Archive:
     """Store a new archive."""
-    stored = replace(archive, created_at=archive.created_at or now, updated_at=archive.updated_at or now)
-    tx.run(INSERT, {**_params(actor, stored), "created_by": actor.user_id})
+    stored = replace(
+        archive,
+        created_at=archive.created_at or now,
+        updated_at=archive.updated_at or now,
+        created_by=archive.created_by or actor.user_id,
+    )
+    tx.run(INSERT, _params(actor, stored))
     _note(tx, actor, _entry(author, "create", stored.id, None, _state(stored)), now)
     return stored
 
@@ -188,6 +194,7 @@ def _params(actor: Actor, archive: Archive) -> Params:
         "metadata": dump(archive.metadata),
         "created_at": maybe_time_text(archive.created_at),
         "updated_at": maybe_time_text(archive.updated_at),
+        "created_by": archive.created_by,
     }
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.rows import dump, integer
 from loci.store.scopes import Scope
+from loci.types.actor import Actor
 
 MODEL = "select number from search_models where name = :name"
 NEW_MODEL = "insert into search_models (name) values (:name) on conflict (name) do nothing"
@@ -40,6 +41,9 @@ where scope = :scope and model = :model and seq in (select value from json_each(
 OTHERS = """
 delete from search_vectors where scope = :scope and (model, seq) in (
     select model, seq from search_vectors where scope = :scope and model <> :model limit :limit)"""
+SIZE = """
+select coalesce(sum(length(v.vector)), 0) as size_bytes
+from search_vectors v join search_scopes s on s.number = v.scope where s.organization_id = :organization_id"""
 
 PIECE_ROWS = 5_000
 _LARGEST = 127
@@ -153,3 +157,9 @@ def sign_codes(matrix: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uin
 def drop_others(tx: Transaction, scope: Scope, model: int, limit: int) -> int:
     """Delete vectors of other models, some at a time. Returns how many went."""
     return tx.run(OTHERS, {"scope": scope.number, "model": model, "limit": limit})
+
+
+def size_bytes(tx: Transaction, actor: Actor) -> int:
+    """How much room the vectors of an organisation take."""
+    row = tx.one(SIZE, {"organization_id": actor.organization_id})
+    return 0 if row is None else integer(row, "size_bytes")

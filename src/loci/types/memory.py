@@ -47,6 +47,7 @@ class Archive:
     metadata: JsonObject = field(default_factory=lambda: EMPTY)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,6 +176,18 @@ class PassageIn(Body):
     metadata: dict[str, Any] | None = None
     created_at: Moment | None = None
 
+    def note(self, archive_id: str) -> Passage:
+        """Our value."""
+        return Passage(
+            id=new_id("passage"),
+            archive_id=archive_id,
+            text=self.text,
+            tags=tuple(self.tags or ()),
+            metadata=cast("JsonObject", self.metadata or {}),
+            created_at=self.created_at,
+            trust=Trust.USER,
+        )
+
 
 @router.post("/agents/{agent_id}/archival-memory", response_model=list[PassageShape])
 async def create_passage(agent_id: AgentId, body: PassageIn, services: Services, actor: Actor) -> Response:
@@ -184,16 +196,7 @@ async def create_passage(agent_id: AgentId, body: PassageIn, services: Services,
     def keep(tx: Transaction) -> list[Passage]:
         now, author = services.clock.now(), author_of(actor)
         archive = archives.archive_to_write(tx, actor, author, agent_id, now)
-        note = Passage(
-            id=new_id("passage"),
-            archive_id=archive.id,
-            text=body.text,
-            tags=tuple(body.tags or ()),
-            metadata=cast("JsonObject", body.metadata or {}),
-            created_at=body.created_at or now,
-            trust=Trust.USER,
-        )
-        return passages.insert(tx, actor, author, archive.id, [note], now)
+        return passages.insert(tx, actor, author, archive.id, [body.note(archive.id)], now)
 
     return json_answer([wire_passage(passage) for passage in await services.store.write(keep)])
 
