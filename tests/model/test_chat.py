@@ -13,7 +13,8 @@ from loci.clock import FakeClock, SystemClock
 from loci.errors import ModelFault
 from loci.model.base import Failed, Finished, Model, ModelEvent, ProviderConfig, ReasoningDelta, TextDelta
 from loci.model.chat import ChatModel
-from loci.model.chat_encode import Encoder, dialect_of
+from loci.model.chat_dialect import dialect_of
+from loci.model.chat_encode import Encoder
 from loci.model.http import Connections
 from loci.testing.fake_openai import FakeOpenAI, Frames
 from loci.testing.fake_provider import Answer, Refusal, Say, Scripted, Think, served, sse

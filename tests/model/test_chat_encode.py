@@ -6,18 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 
 from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
-from loci.model.chat_encode import NO_PICTURE, PICTURES, TURNS, Encoder, as_object, dialect_of
+from loci.model.chat_dialect import dialect_of
+from loci.model.chat_encode import NO_PICTURE, PICTURES, TURNS, Encoder, as_object
 from loci.types.agents import ModelSettings
 from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
 from tests.model.contract import INFO, LOOK, assistant, message, request, results, user
 from tests.model.sdk import _must_suit
+from tests.pure.histories import valid_histories
 
 EXTENSIONS = {"reasoning", "reasoning_content", "reasoning_details", "extra_content", "cache_control"}
 HOSTED = "https://api.openai.com/v1"
@@ -398,3 +400,32 @@ def test_turns_can_be_joined():
         ("assistant", "Three.\nFour."),
         ("user", "Five."),
     ]
+
+
+@st.composite
+def growing_talks(draw: st.DrawFn) -> list[list[Message]]:
+    """What one conversation sends, request by request: it grows, and now and then something is changed or gone."""
+    talk = [user(f"Beginning {number}") for number in range(draw(st.integers(60, 70)))]
+    sent: list[list[Message]] = []
+    for history in draw(st.lists(valid_histories(), min_size=1, max_size=3)):
+        talk = talk + [replace(message, id=f"{message.id}-{len(talk)}") for message in history]
+        match draw(st.sampled_from(["grow", "edit", "forget"])):
+            case "edit":
+                place = draw(st.integers(0, 59))
+                talk = [*talk[:place], replace(talk[place], parts=(Text("Changed."),)), *talk[place + 1 :]]
+            case "forget":
+                talk = talk[draw(st.integers(1, 10)) :]
+            case _:
+                pass
+        sent.append(talk)
+    return sent
+
+
+@settings(max_examples=40)
+@given(growing_talks(), st.sampled_from(["openai", "mistral", "openrouter"]))
+def test_what_is_kept_of_a_talk_changes_no_byte_of_it(talks: list[list[Message]], kind: str) -> None:
+    name = "anthropic/claude" if kind == "openrouter" else "one"
+    lasting = encoder(kind, name=name)
+    for talk in talks:
+        asked = request(*talk, system="Be brief.")
+        assert lasting.body(INFO, asked) == encoder(kind, name=name).body(INFO, asked)

@@ -1,20 +1,23 @@
 """Our messages on the chat-completions wire, as bytes.
 
-A long history is sent anew with every call, so each message is spelt once and its bytes are kept: 5,000 messages cost
-about a millisecond. On the way the pairing of calls and results is checked; a history that providers would refuse takes
-the slow road through `loci.model.history`, which mends it.
+A long history is sent anew with every call, so each message is spelt once and its bytes are kept, and what a request
+has in common with the one before is kept in one piece: a turn pays for what is new. On the way the pairing of calls and
+results is checked; a history that providers would refuse takes the slow road through `loci.model.history`, which mends
+it.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from operator import is_
 from typing import NamedTuple, assert_never
 
 import orjson
 
-from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
+from loci.model.base import ModelInfo, ModelRequest
+from loci.model.chat_dialect import Dialect
 from loci.model.history import AssistantTurn, UserTurn, turns
 from loci.model.kept import Kept
 from loci.types.json import JsonObject, JsonValue
@@ -37,42 +40,14 @@ PICTURES, TURNS = "pictures", "turns"
 KEPT_BYTES = 64_000_000
 NO_PICTURE = "[A picture, which this model cannot see.]"
 
-_OPENAI_HOSTS = re.compile(r"https://([\w.-]+\.)?(openai\.com|openai\.azure\.com)(/|$)")
 _REASONERS = re.compile(r"o\d|gpt-[5-9](?!.*chat)")
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _ID_CHARS_MAX = 40
 _ENTRY_BYTES = 400
+_BEGINNING_MIN = 64
+"""Shorter histories are spelt as fast message by message."""
 _KNOWS_USER = frozenset({"openai", "openrouter"})
 _ONE_BY_WORD_ONLY = frozenset({"ollama", "lmstudio"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """How one provider speaks the common wire."""
-
-    provider: str
-    provider_type: str
-    is_openai: bool
-    """The hosted API itself: newer field names, reasoning models that refuse some fields."""
-    takes_images: bool
-    short_ids: bool
-    """Mistral wants call ids of exactly nine letters and digits."""
-    marks_cache: bool
-    """Anthropic models behind OpenRouter cache only what is marked."""
-    joins_turns: bool = False
-    """Some chat templates refuse two messages of the same side in a row."""
-
-
-def dialect_of(info: ModelInfo, provider: ProviderConfig) -> Dialect:
-    """The dialect of a model, from where it lives."""
-    return Dialect(
-        provider=provider.name,
-        provider_type=provider.provider_type,
-        is_openai=bool(_OPENAI_HOSTS.match(provider.base_url or "")),
-        takes_images=info.supports_images,
-        short_ids=provider.provider_type == "mistral",
-        marks_cache=provider.provider_type == "openrouter" and info.name.startswith("anthropic/"),
-    )
 
 
 class _Spelt(NamedTuple):
@@ -92,12 +67,25 @@ class Encoded(NamedTuple):
     call_ids: frozenset[str]
 
 
+class _Beginning(NamedTuple):
+    """The first messages of a request as they were sent last, in one piece, and the calls in them, all with results."""
+
+    messages: tuple[Message, ...]
+    data: bytes
+    call_ids: frozenset[str]
+
+    def begins(self, messages: Sequence[Message]) -> bool:
+        """Whether the request still begins with these very objects: an edited message is another one."""
+        return len(self.messages) <= len(messages) and all(map(is_, self.messages, messages))
+
+
 class Encoder:
     """Spells requests in one dialect. Share one per dialect, so that what was spelt is kept."""
 
     def __init__(self, dialect: Dialect, *, kept_bytes: int = KEPT_BYTES) -> None:
         self.dialect = dialect
         self._kept: Kept[_Spelt] = Kept(kept_bytes)
+        self._beginnings: Kept[_Beginning] = Kept(kept_bytes)
         self._variants: dict[Dialect, Encoder] = {}
 
     def body(self, info: ModelInfo, request: ModelRequest, *, without: frozenset[str] = frozenset()) -> Encoded:
@@ -174,7 +162,7 @@ class Encoder:
         found: list[bytes] = []
         waiting: set[str] = set()
         young = self._kept.young
-        for message in messages:
+        for message in self._unknown(messages, found, call_ids):
             spelt = young.get(message.id)
             if spelt is None:
                 spelt = self._spelt(message)
@@ -200,7 +188,27 @@ class Encoder:
                     return None
                 call_ids |= waiting
             found.append(data)
-        return None if waiting else found
+        if waiting:
+            return None
+        whole = len(messages) < _BEGINNING_MIN or self.dialect.marks_cache
+        return found if whole else self._begun(messages, found, call_ids)
+
+    def _unknown(self, messages: Sequence[Message], found: list[bytes], call_ids: set[str]) -> Sequence[Message]:
+        """What follows the beginning that is kept; that goes into `found` and `call_ids`."""
+        # What is marked for a cache is the last message, which has to stand alone.
+        known = self._beginnings.get(messages[0].id) if messages and not self.dialect.marks_cache else None
+        if known is None or not known.begins(messages):
+            return messages
+        found.append(known.data)
+        call_ids |= known.call_ids
+        return messages[len(known.messages) :]
+
+    def _begun(self, messages: Sequence[Message], found: list[bytes], call_ids: set[str]) -> list[bytes]:
+        """Keep a request as the beginning of the next one of its conversation, which is longer by a few messages."""
+        data = b",".join(found)
+        beginning = _Beginning(tuple(messages), data, frozenset(call_ids))
+        self._beginnings.put(messages[0].id, beginning, len(data) + _ENTRY_BYTES * len(messages))
+        return [data]
 
     def _spelt(self, message: Message) -> _Spelt:
         spelt = self._kept.get(message.id)

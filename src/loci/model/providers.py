@@ -9,7 +9,8 @@ from loci.clock import Clock
 from loci.config import Settings
 from loci.model.base import Model, ModelInfo, ProviderConfig
 from loci.model.chat import ChatModel
-from loci.model.chat_encode import Dialect, Encoder, dialect_of
+from loci.model.chat_dialect import Dialect, dialect_of
+from loci.model.chat_encode import Encoder
 from loci.model.http import Connections
 from loci.model.registry import ProviderRegistry, ProviderStatus
 from loci.model.retry import RetryModel
