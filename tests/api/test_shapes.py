@@ -9,6 +9,7 @@ from starlette.routing import compile_path
 
 from loci.api.routes import ROUTERS
 from tests.api.clients import Client, client_of
+from tests.api.test_jobs import later
 from tests.api.test_tools import ROLL
 from tests.mcp.servers import mcp_requests
 
@@ -32,6 +33,7 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
     agent, held = f"/v1/agents/{made['id']}", made["blocks"][0]["id"]
     shelf = (await client.http.post("/v1/archives", json={"name": "Shelf"})).json()["id"]
     await client.http.patch(f"{agent}/archives/attach/{shelf}")
+    job = f"/v1/jobs/{await later(client)}"
     await client.http.patch(f"/v1/blocks/{other['id']}", json={"value": "Loci!"})
     newest = (await client.http.get(f"/v1/blocks/{other['id']}/history")).json()[0]["id"]
     client.live.model.add("Hello.")
@@ -101,6 +103,11 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("GET", f"/v1/tools/{tool['id']}", None),
         ("PATCH", f"/v1/tools/{tool['id']}", {"tags": ["t"]}),
         ("POST", f"{agent}/generate", {"prompt": "Name this chat."}),
+        ("GET", "/v1/jobs", None),
+        ("GET", "/v1/jobs/active", None),
+        ("GET", job, None),
+        ("PATCH", f"{job}/cancel", None),
+        ("DELETE", job, None),
         ("GET", "/v1/models", None),
         ("GET", "/v1/models/embedding", None),
         ("GET", "/v1/health", None),
@@ -126,7 +133,16 @@ async def test_each_answer_is_what_its_route_declares(tmp_path):
             TypeAdapter(route.response_model).validate_python(answer.json(), strict=True)
             seen.add(id(route))
     left = [route.path for _, route, _ in routes if id(route) not in seen and route.path not in NOT_ANSWERED]
-    told = ("/v1/agents", "/v1/archives", "/v1/blocks", "/v1/embeddings", "/v1/models", "/v1/passages", "/v1/tools")
+    told = (
+        "/v1/agents",
+        "/v1/archives",
+        "/v1/blocks",
+        "/v1/embeddings",
+        "/v1/jobs",
+        "/v1/models",
+        "/v1/passages",
+        "/v1/tools",
+    )
     ours = [path for path in left if path.startswith(told)]
     assert [path for path in ours if "/messages" not in path] == []
 

@@ -13,7 +13,6 @@ from tests.wire.makers import (
     group,
     identity,
     mcp_server,
-    scheduled,
     talked,
     uploaded,
     with_file,
@@ -285,9 +284,6 @@ def _work() -> dict[str, Call]:
     return {
         "GET /v1/jobs/": get("/v1/jobs/"),
         "GET /v1/jobs/active": get("/v1/jobs/active"),
-        "GET /v1/jobs/{job_id}": lambda w: w.call("GET", f"/v1/jobs/{_job(w)}"),
-        "DELETE /v1/jobs/{job_id}": lambda w: w.call("DELETE", f"/v1/jobs/{_job(w)}"),
-        "PATCH /v1/jobs/{job_id}/cancel": lambda w: w.call("PATCH", f"/v1/jobs/{_job(w)}/cancel"),
         "GET /v1/ready/": get("/v1/ready/"),
         "GET /v1/health/": get("/v1/health/"),
         "GET /v1/runs/active": get("/v1/runs/active"),
@@ -307,12 +303,6 @@ def _work() -> dict[str, Call]:
             "PATCH", f"/v1/messages/batches/{_batch(w, '@wait 20')}/cancel"
         ),
     }
-
-
-def _job(w: World) -> str:
-    """A job that waits: the recurring message of an agent."""
-    scheduled(w)
-    return str(w.call("GET", "/v1/jobs/active")[0]["id"])
 
 
 def _batch(w: World, words: str = "@say Hello.") -> str:

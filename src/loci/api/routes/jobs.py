@@ -1,0 +1,110 @@
+"""Background work: what is waiting, under way or done, and calling it off."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.responses import Response
+
+from loci.api.answers import json_answer
+from loci.api.bodies import new_router
+from loci.api.core import Actor, Services
+from loci.api.parameters import Cursor, JobId, Limit, Order, page
+from loci.api.shapes import JobShape
+from loci.api.wire_messages import WireObject
+from loci.api.wire_runs import wire_moment
+from loci.store import jobs
+from loci.store.base import Transaction
+from loci.types import actor as actors
+from loci.types.jobs import Job
+from loci.types.paging import Page
+
+router = new_router("jobs")
+
+LISTED_ROWS = 100
+
+
+def _asked(
+    before: Cursor = None,
+    after: Cursor = None,
+    limit: Limit = None,
+    order: Order | None = None,
+    ascending: bool = False,
+) -> Page:
+    """A page, the newest first; older clients name the order in another way."""
+    return page(before, after, LISTED_ROWS if limit is None else limit, order or ("asc" if ascending else "desc"))
+
+
+Asked = Annotated[Page, Depends(_asked)]
+
+
+def _wire(job: Job) -> WireObject:
+    reasons = {"failed": "error", "cancelled": "cancelled"}
+    took = None if job.completed_at is None else job.completed_at - job.created_at
+    return {
+        "id": job.id,
+        "status": job.status,
+        "job_type": "job",
+        "metadata": {
+            "kind": job.kind,
+            "subject_id": job.subject_id,
+            "attempts": job.attempts,
+            "run_at": wire_moment(job.run_at),
+            "error": job.error,
+        },
+        "stop_reason": reasons.get(job.status),
+        "background": True,
+        "agent_id": None,
+        "callback_url": None,
+        "callback_sent_at": None,
+        "callback_status_code": None,
+        "callback_error": None,
+        "ttft_ns": None,
+        "total_duration_ns": None if took is None else int(took.total_seconds() * 1e9),
+        "created_at": wire_moment(job.created_at),
+        "updated_at": wire_moment(job.completed_at or job.created_at),
+        "completed_at": wire_moment(job.completed_at),
+        "created_by_id": None,
+        "last_updated_by_id": None,
+    }
+
+
+@router.get("/jobs", response_model=list[JobShape])
+async def list_jobs(services: Services, actor: Actor, wanted: Asked, active: bool = False) -> Response:
+    """Jobs by the time at which they were asked for."""
+
+    def found(tx: Transaction) -> list[Job]:
+        return jobs.page(tx, actor, wanted, active_only=active)
+
+    return json_answer([_wire(job) for job in await services.store.read(found)])
+
+
+@router.get("/jobs/active", response_model=list[JobShape])
+async def list_active_jobs(services: Services, actor: Actor, wanted: Asked) -> Response:
+    """Jobs that wait or are under way."""
+    return await list_jobs(services, actor, wanted, active=True)
+
+
+@router.get("/jobs/{job_id}", response_model=JobShape)
+async def retrieve_job(job_id: JobId, services: Services, actor: Actor) -> Response:
+    """One job. Those that ended are kept for some days."""
+    return json_answer(_wire(await services.store.read(jobs.get, actor, job_id)))
+
+
+@router.patch("/jobs/{job_id}/cancel", response_model=JobShape)
+async def cancel_job(job_id: JobId, services: Services, actor: Actor) -> Response:
+    """Call a job off, under way or not; one that has ended stays as it is."""
+    await services.jobs.cancel(actor, job_id)
+    return json_answer(_wire(await services.store.read(jobs.get, actor, job_id)))
+
+
+@router.delete("/jobs/{job_id}", response_model=JobShape)
+async def delete_job(job_id: JobId, services: Services, actor: Actor) -> Response:
+    """Forget a job; it is called off first if it has not ended."""
+    await services.jobs.cancel(actor, job_id)
+    return json_answer(_wire(await services.store.write(_forget, actor, job_id)))
+
+
+def _forget(tx: Transaction, actor: actors.Actor, job_id: str) -> Job:
+    job = jobs.get(tx, actor, job_id)
+    jobs.delete(tx, actor, job_id)
+    return job
