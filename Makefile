@@ -16,12 +16,14 @@ NPM := $(shell command -v npm 2>/dev/null)
 NODE_LOCK := $(wildcard tests/typescript/package-lock.json)
 NODE_STAMP := $(if $(and $(NPM),$(NODE_LOCK)),tests/typescript/node_modules/.installed)
 
+LETTA_CODE_STAMP := tests/letta_code/.venv/.installed
+
 .PHONY: serve test bench check lint types contracts sizes fix clean
 
 serve: .venv/.installed
 	$(BIN)/loci server $(ARGS)
 
-test: .venv/.installed-dev $(NODE_STAMP)
+test: .venv/.installed-dev $(NODE_STAMP) $(LETTA_CODE_STAMP)
 	@# What measures time runs first and alone. Exit status 5: there is no such test among those asked for.
 	$(BIN)/python -m pytest -m timing $(ARGS) || test $$? -eq 5
 	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile $(ARGS)
@@ -49,7 +51,7 @@ fix: .venv/.installed-dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .hypothesis .import_linter_cache .pytest_cache .ruff_cache tests/typescript/node_modules
+	rm -rf .venv .hypothesis .import_linter_cache .pytest_cache .ruff_cache tests/typescript/node_modules tests/letta_code/.venv
 
 .venv/.installed: $(SETUP_INPUTS)
 	scripts/setup.sh
@@ -62,3 +64,7 @@ clean:
 tests/typescript/node_modules/.installed: $(NODE_LOCK)
 	cd tests/typescript && $(NPM) ci --no-audit --no-fund
 	@touch $@
+
+# Without it (no network, or a machine that it is not made for) the other tests still run, and its own say what is missing.
+$(LETTA_CODE_STAMP): tests/letta_code/requirements.txt | .venv/.installed-dev
+	-scripts/setup.sh letta-code && touch $@

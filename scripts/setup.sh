@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv: the locked dependencies, and this checkout installed into it. "setup.sh dev" adds the tools for work on it.
+# Makes .venv: the locked dependencies, and this checkout installed into it. "setup.sh dev" adds the tools for work on it;
+# "setup.sh letta-code" puts the client that tests/letta_code drives into an environment of its own.
 #
 # A machine needs Python 3.11 or newer and nothing else; uv is used if it is there, and put into .venv if not. Versions and
 # hashes come from uv.lock, but the files from whichever index pip or uv is set up for, so that a mirror works.
@@ -45,8 +46,14 @@ certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(pip_setting cert)}}
 export UV_HTTP_TIMEOUT ${index:+UV_DEFAULT_INDEX="$index"} ${certificates:+SSL_CERT_FILE="$certificates"}
 
 if [ -z "$uv" ]; then
-    uv=.venv/bin/uv
+    uv=$PWD/.venv/bin/uv
     [ -x "$uv" ] || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+fi
+
+if [ "${1:-}" = letta-code ]; then
+    cd tests/letta_code
+    "$uv" venv --quiet --clear --python ../../.venv/bin/python .venv
+    exec "$uv" pip install --quiet --python .venv/bin/python --require-hashes --requirement requirements.txt
 fi
 
 groups=--no-dev

@@ -88,7 +88,7 @@ async def test_the_bytes_of_a_short_run():
         }
     )
     assert b"".join(browser.writes) == snapshot(
-        b'data: {"id":"message-00000000-0000-4000-8000-000000000001","date":"2026-05-04T03:02:01+00:00","name":null,"message_type":"assistant_message","otid":"00000000-0000-4000-8000-000000000000","sender_id":null,"step_id":"step-00000000-0000-4000-8000-000000000001","is_err":null,"seq_id":null,"run_id":"run-00000000-0000-4000-8000-00000000aaaa","content":"Hi."}\n\ndata: {"message_type":"stop_reason","stop_reason":"end_turn"}\n\ndata: {"message_type":"usage_statistics","completion_tokens":7,"prompt_tokens":100,"total_tokens":107,"step_count":1,"run_ids":["run-00000000-0000-4000-8000-00000000aaaa"],"cached_input_tokens":null,"cache_write_tokens":null,"reasoning_tokens":null,"context_tokens":107}\n\ndata: [DONE]\n\n'
+        b'data: {"id":"message-00000000-0000-4000-8000-000000000001","date":"2026-05-04T03:02:01.654321+00:00","name":null,"message_type":"assistant_message","otid":"00000000-0000-4000-8000-000000000000","sender_id":null,"step_id":"step-00000000-0000-4000-8000-000000000001","is_err":null,"seq_id":null,"run_id":"run-00000000-0000-4000-8000-00000000aaaa","content":"Hi."}\n\ndata: {"message_type":"stop_reason","stop_reason":"end_turn"}\n\ndata: {"message_type":"usage_statistics","completion_tokens":7,"prompt_tokens":100,"total_tokens":107,"step_count":1,"run_ids":["run-00000000-0000-4000-8000-00000000aaaa"],"cached_input_tokens":null,"cache_write_tokens":null,"reasoning_tokens":null,"context_tokens":107}\n\ndata: [DONE]\n\n'
     )
     assert browser.sent[-1] == {"type": "http.response.body", "body": DONE, "more_body": False}
 

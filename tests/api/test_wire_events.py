@@ -115,7 +115,7 @@ def test_an_answer_told_by_tokens():
     assert tell(events, tokens=True)[0] == snapshot(
         {
             "id": "message-00000000-0000-4000-8000-000000000001",
-            "date": "2026-05-04T03:02:01+00:00",
+            "date": "2026-05-04T03:02:01.654321+00:00",
             "name": None,
             "message_type": "reasoning_message",
             "otid": "00000000-0000-4000-8000-000000000000",

@@ -37,7 +37,7 @@ def test_all_fields_of_a_plain_answer():
         [
             {
                 "id": "message-00000000-0000-4000-8000-000000000001",
-                "date": "2026-05-04T03:02:01+00:00",
+                "date": "2026-05-04T03:02:01.654321+00:00",
                 "name": None,
                 "message_type": "assistant_message",
                 "otid": "00000000-0000-4000-8000-000000000000",

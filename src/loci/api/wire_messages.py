@@ -73,8 +73,8 @@ def wire_list(
 
 
 def wire_time(moment: datetime) -> str:
-    """The time of a message: whole seconds, with its zone."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    """The time of a message, with its zone, and finer than a second: some clients sort by it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def wire_base(message_type: str, message_id: str, date: str, otid: str | None) -> WireObject:

@@ -95,6 +95,7 @@ Action: TypeAlias = Say | Think | Call | Fail | Wait | End | Bill
 Step: TypeAlias = tuple[Action, ...]
 
 _WORDS = ("say", "think", "call", "then", "repeat", "wait", "fail", "finish", "usage")
+_REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>\s*", re.DOTALL)
 _DIRECTIVE = re.compile(rf"^[ \t]*@({'|'.join(_WORDS)})\b[ \t]?", re.MULTILINE)
 
 
@@ -115,7 +116,8 @@ def parse(text: str) -> tuple[Step, ...]:
 
 
 def unwrapped(text: str) -> str:
-    """What the user said, also when the message wraps it in JSON, as agents of the MemGPT kind do."""
+    """What the user said: out of the JSON that MemGPT agents wrap it in, and without a client's reminders."""
+    text = _REMINDER.sub("", text)
     if text.lstrip().startswith("{"):
         try:
             document: JsonValue = orjson.loads(text)
