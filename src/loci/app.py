@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from loci.agent.runs import Runs
 from loci.agent.turn import Kit
+from loci.api import scheduling
 from loci.api.callbacks import Callbacks
 from loci.api.core import Core
 from loci.api.server import create_app
@@ -104,6 +105,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
             registry.start()
             background.look(core.source_tools.sandbox)
         await core.runs.resume()
+        core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         await core.jobs.start()
         yield core
     finally:

@@ -36,6 +36,11 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
     job = f"/v1/jobs/{await later(client)}"
     await client.http.patch(f"/v1/blocks/{other['id']}", json={"value": "Loci!"})
     newest = (await client.http.get(f"/v1/blocks/{other['id']}/history")).json()[0]["id"]
+    daily = {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "schedule": {"type": "recurring", "cron_expression": "0 9 * * *"},
+    }
+    scheduled = (await client.http.post(f"{agent}/schedule", json=daily)).json()
     client.live.model.add("Hello.")
     await client.http.post(f"{agent}/messages", json={"input": "Hi"})
     client.live.model.add(f"```python\n{ROLL}```")
@@ -63,6 +68,10 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("POST", f"{agent}/recompile", None),
         ("POST", f"{agent}/system-prompt/recompile", None),
         ("GET", f"{agent}/secrets", None),
+        ("POST", f"{agent}/schedule", daily),
+        ("GET", f"{agent}/schedule", None),
+        ("GET", f"{agent}/schedule/{scheduled['id']}", None),
+        ("DELETE", f"{agent}/schedule/{scheduled['id']}", None),
         ("GET", f"{agent}/repositories", None),
         ("GET", f"{agent}/context", None),
         ("POST", f"{agent}/archival-memory", {"text": "A note", "tags": ["n"]}),
@@ -127,7 +136,7 @@ async def test_each_answer_is_what_its_route_declares(tmp_path):
     async with client_of(tmp_path) as client:
         for method, target, body in await all_requests(client):
             answer = await client.http.request(method, target, json=body)
-            assert answer.status_code == 200, (method, target, answer.text)
+            assert answer.is_success, (method, target, answer.text)
             path = target.partition("?")[0]
             route = next(route for verb, route, fits in routes if verb == method and fits(path))
             TypeAdapter(route.response_model).validate_python(answer.json(), strict=True)

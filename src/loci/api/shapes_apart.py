@@ -28,3 +28,37 @@ class AgentFileShape(TypedDict):
     metadata: dict[str, str]
     created_at: Time
     loci: Object
+
+
+@exact
+class ScheduleMadeShape(TypedDict):
+    """A schedule that was made."""
+
+    id: str
+    next_scheduled_at: str
+
+
+@exact
+class ScheduledShape(TypedDict):
+    """Something that is to be said to an agent."""
+
+    id: str
+    agent_id: str
+    message: Object
+    schedule: Object
+    next_scheduled_time: str
+
+
+@exact
+class SchedulesShape(TypedDict):
+    """One page of them."""
+
+    scheduled_messages: list[ScheduledShape]
+    has_next_page: bool
+
+
+@exact
+class SuccessShape(TypedDict):
+    """It was done."""
+
+    success: bool

@@ -407,3 +407,15 @@ create table sandbox_variables (
 create unique index sandbox_variables_by_name on sandbox_variables (config_id, name);
 
 create index journal_by_change on journal (change_set_id) where change_set_id is not null;
+
+create table scheduled_messages (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    agent_id text not null references agents (id) on delete cascade,
+    asked text not null,
+    schedule text not null,
+    due_at text not null,
+    created_at text not null
+);
+create index scheduled_messages_by_agent on scheduled_messages (agent_id, created_at, id);
