@@ -35,7 +35,6 @@ _AGENT = {
     "message_buffer_autoclear": 0,
     "max_files_open": 1,
     "per_file_view_window_limit_chars": 1,
-    "identity_ids": "[]",
     "memory_version": 1,
     "created_at": "2026-01-01T00:00:00.000000Z",
     "updated_at": "2026-01-01T00:00:00.000000Z",

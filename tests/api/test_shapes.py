@@ -45,6 +45,9 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
     await client.http.post(f"{agent}/messages", json={"input": "Hi"})
     client.live.model.add(f"```python\n{ROLL}```")
     client.live.model.add("A title")
+    asking = {"name": "Kim", "identity_type": "user", "properties": [{"key": "k", "value": 1, "type": "number"}]}
+    kim = (await client.http.post("/v1/identities", json={**asking, "identifier_key": "kim"})).json()["id"]
+    await client.http.patch(f"{agent}/identities/attach/{kim}")
     return [
         ("GET", "/v1/agents", None),
         ("POST", "/v1/agents", {"name": "Ada", "response_format": {"type": "json_object"}}),
@@ -93,6 +96,17 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("GET", f"/v1/blocks/{held}", None),
         ("PATCH", f"/v1/blocks/{held}", {"description": "New."}),
         ("GET", f"/v1/blocks/{held}/agents", None),
+        ("PATCH", f"/v1/blocks/{held}/identities/attach/{kim}", None),
+        ("GET", f"{agent}?include=agent.identities", None),
+        ("POST", "/v1/identities", {**asking, "identifier_key": "sam"}),
+        ("PUT", "/v1/identities", {**asking, "identifier_key": "sam"}),
+        ("GET", "/v1/identities", None),
+        ("GET", "/v1/identities/count", None),
+        ("GET", f"/v1/identities/{kim}", None),
+        ("PATCH", f"/v1/identities/{kim}", {"name": "Kim B."}),
+        ("GET", f"/v1/identities/{kim}/agents", None),
+        ("GET", f"/v1/identities/{kim}/blocks", None),
+        ("PATCH", f"/v1/blocks/{held}/identities/detach/{kim}", None),
         ("GET", f"{agent}/memory/history", None),
         ("GET", f"{agent}/memory/blocks?as_of=2100-01-01", None),
         ("GET", f"/v1/blocks/{held}/history", None),
@@ -147,6 +161,7 @@ async def test_each_answer_is_what_its_route_declares(tmp_path):
         "/v1/archives",
         "/v1/blocks",
         "/v1/embeddings",
+        "/v1/identities",
         "/v1/jobs",
         "/v1/models",
         "/v1/passages",

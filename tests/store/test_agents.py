@@ -10,6 +10,7 @@ from loci.errors import Conflict, NotFound
 from loci.ids import new_id
 from loci.store import agents, blocks, conversations, messages, runs
 from loci.store.agents import AgentFilter
+from loci.store.identities import AttachedTo
 from loci.store.messages import MessageFilter
 from loci.testing.agents import bench, memory_tools
 from loci.testing.stores import OTHER_ACTOR
@@ -50,7 +51,6 @@ EVERYTHING = an_agent(
     base_template_id="base-1",
     deployment_id="deployment-1",
     entity_id="entity-1",
-    identity_ids=("identity-1", "identity-2"),
     created_at=START,
     updated_at=START,
     created_by="user-7",
@@ -116,9 +116,8 @@ async def test_two_agents_cannot_have_one_id(tmp_path):
         (AgentFilter(project_id="p"), ["one"]),
         (AgentFilter(template_id="t"), ["two"]),
         (AgentFilter(base_template_id="b"), ["three"]),
-        (AgentFilter(identity_id="identity-1"), ["one"]),
-        (AgentFilter(identity_id="identity-"), []),
-        (AgentFilter(identity_id="%"), []),
+        (AgentFilter(attached_to=AttachedTo(identity_id="identity-none")), []),
+        (AgentFilter(attached_to=AttachedTo(identifier_keys=("%", "'"))), []),
         (AgentFilter(created_by="user-9"), ["three"]),
         (AgentFilter(ids=()), []),
         (AgentFilter(name="'; drop table agents; --"), []),
@@ -126,7 +125,7 @@ async def test_two_agents_cannot_have_one_id(tmp_path):
 )
 async def test_a_list_holds_what_the_filter_lets_through(tmp_path, chosen, names):
     async with room(tmp_path) as here:
-        await here.agent(an_agent("one", tags=("red",), project_id="p", identity_ids=("identity-1",)), later(1))
+        await here.agent(an_agent("one", tags=("red",), project_id="p"), later(1))
         await here.agent(an_agent("two", tags=("red", "blue"), template_id="t"), later(2))
         await here.agent(an_agent("three", tags=("blue",), base_template_id="b", created_by="user-9"), later(3))
         await here.agent(an_agent("hidden", hidden=True), later(4))

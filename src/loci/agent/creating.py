@@ -12,12 +12,13 @@ from loci.agent.recompile import prompt_message
 from loci.agent.turn import Kit
 from loci.errors import BadRequest, Unprocessable
 from loci.ids import new_id
-from loci.store import agents, attachments, blocks, conversations, messages, tools
+from loci.store import agents, attachments, blocks, conversations, identities, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.tools.rules import rules_text
 from loci.types.actor import Actor
 from loci.types.agents import Agent, AgentType, CompactionSettings, Conversation, ModelSettings
+from loci.types.identities import Identity
 from loci.types.json import EMPTY, JsonObject
 from loci.types.memory import BLOCK_LIMIT_CHARS, ActorKind, Author, Block
 from loci.types.messages import Kind, Message, Part, Role, Trust
@@ -101,6 +102,7 @@ class Created:
     blocks: tuple[Block, ...]
     tools: tuple[Tool, ...]
     message_ids: tuple[str, ...]
+    identities: tuple[Identity, ...] = ()
 
 
 def author_of(actor: Actor) -> Author:
@@ -112,7 +114,7 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
     """Make an agent.
 
     Raises:
-        NotFound: There is no such model, embedding model, block or tool id.
+        NotFound: There is no such model, embedding model, block, identity or tool id.
         BadRequest: A tool name is unknown, or no agent of this type can be made.
         Unprocessable: Two blocks with one label.
     """
@@ -166,7 +168,6 @@ def _agent(wanted: NewAgent, handle: str, embedding: str | None, window_tokens: 
         base_template_id=wanted.base_template_id,
         deployment_id=wanted.deployment_id,
         entity_id=wanted.entity_id,
-        identity_ids=wanted.identity_ids,
         created_at=now,
         updated_at=now,
     )
@@ -182,6 +183,8 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
     agents.insert(tx, actor, agent, now)
     for tool in chosen:
         tools.attach(tx, actor, author, agent.id, tool, now=now)
+    if wanted.identity_ids:
+        identities.set_of_agent(tx, actor, author, agent.id, wanted.identity_ids, now=now)
     held = _blocks(tx, actor, author, wanted, agent, now)
     # Attaching blocks counts up the version; the prompt is compiled from what stands at the end.
     agent = replace(agent, memory_version=agents.memory_version(tx, actor, agent.id) if held else agent.memory_version)
@@ -190,7 +193,13 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
         blocks=tuple(held),
         tools=tuple(chosen),
         message_ids=_first_window(tx, actor, wanted, agent, held, now),
+        identities=_identities(tx, actor, wanted.identity_ids),
     )
+
+
+def _identities(tx: Transaction, actor: Actor, identity_ids: Sequence[str]) -> tuple[Identity, ...]:
+    found = identities.by_ids(tx, actor, identity_ids) if identity_ids else {}
+    return tuple(found[identity_id] for identity_id in dict.fromkeys(identity_ids))
 
 
 def _tool_names(wanted: NewAgent, kind: AgentKind) -> list[str]:

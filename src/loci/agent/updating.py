@@ -7,7 +7,7 @@ from datetime import datetime
 from loci.agent.creating import author_of, first_messages
 from loci.agent.recompile import compile_now, recompile
 from loci.errors import Busy, NotFound
-from loci.store import agents, attachments, blocks, conversations, messages, tools
+from loci.store import agents, attachments, blocks, conversations, identities, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.types.actor import Actor
@@ -27,13 +27,14 @@ class AgentChange:
     become: Callable[[Agent], Agent]
     tool_ids: tuple[str, ...] | None = None
     block_ids: tuple[str, ...] | None = None
+    identity_ids: tuple[str, ...] | None = None
     message_ids: tuple[str, ...] | None = None
 
 
 def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime) -> Agent:
     """Store the change.
 
-    Raises NotFound for an agent, tool, block or message that does not exist, Busy for a window that is in use.
+    Raises NotFound for an agent, tool, block, identity or message that does not exist, Busy for a window in use.
     """
     author = author_of(actor)
     agent = change.become(agents.get(tx, actor, change.agent_id))
@@ -42,6 +43,8 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
         agent = replace(agent, tool_rules=tuple(dict.fromkeys((*agent.tool_rules, *asking))))
     if change.block_ids is not None:
         _set_blocks(tx, actor, author, agent.id, change.block_ids, now=now)
+    if change.identity_ids is not None:
+        identities.set_of_agent(tx, actor, author, agent.id, change.identity_ids, now=now)
     if change.message_ids is not None:
         _set_window(tx, actor, agent.id, change.message_ids, now=now)
     return agents.update(tx, actor, author, agent, now)

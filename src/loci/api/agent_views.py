@@ -1,6 +1,6 @@
 """Reading agents for the wire: one statement for each relation of a whole page, none for each agent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from loci.api.core import Core
@@ -8,10 +8,11 @@ from loci.api.wire_agents import RELATIONS, AgentView, wire_agent
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import LociError
 from loci.model.base import EmbeddingInfo, ModelInfo
-from loci.store import agents, approvals, blocks, conversations, messages, runs, tools
+from loci.store import agents, approvals, blocks, conversations, identities, messages, runs, tools
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.agents import Agent
+from loci.types.identities import Identity
 
 
 async def wire_agents(core: Core, actor: Actor, found: Sequence[Agent], shown: frozenset[str]) -> list[WireObject]:
@@ -30,6 +31,8 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
     ids = [agent.id for agent in found]
     held = blocks.blocks_of_agents(tx, actor, ids) if "agent.blocks" in shown else {}
     own = tools.tools_of_agents(tx, actor, ids) if "agent.tools" in shown else {}
+    people = identities.ids_of_agents(tx, actor, ids)
+    known = _people(tx, actor, people.values()) if "agent.identities" in shown else {}
     last = runs.last_of_agents(tx, actor, ids)
     windows = conversations.main_windows(tx, actor, ids)
     return [
@@ -38,12 +41,19 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
             blocks=held.get(agent.id, ()),
             tools=own.get(agent.id, ()),
             message_ids=windows.get(agent.id, ()),
+            identity_ids=people[agent.id],
+            identities=[known[identity_id] for identity_id in people[agent.id] if identity_id in known],
             last_run=last.get(agent.id),
             pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown else None,
             shown=shown,
         )
         for agent in found
     ]
+
+
+def _people(tx: Transaction, actor: Actor, of_agents: Iterable[Sequence[str]]) -> dict[str, Identity]:
+    wanted = sorted({identity_id for of_agent in of_agents for identity_id in of_agent})
+    return identities.by_ids(tx, actor, wanted) if wanted else {}
 
 
 def _pending(tx: Transaction, actor: Actor, agent: Agent) -> WireObject | None:

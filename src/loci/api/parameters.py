@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 
 from loci.api.wire_agents import RELATIONS
 from loci.errors import NotFound
+from loci.store.identities import AttachedTo
 from loci.types.paging import PAGE_MAX_ROWS, Page
 
 UUID = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
@@ -22,6 +23,7 @@ JobId = Annotated[str, Path(pattern=f"^job-{UUID}$", description="Id of the job.
 MessageId = Annotated[str, Path(pattern=f"^message-{UUID}$", description="Id of the message.")]
 RunId = Annotated[str, Path(pattern=f"^run-{UUID}$", description="Id of the run.")]
 StepId = Annotated[str, Path(pattern=f"^step-{UUID}$", description="Id of the step.")]
+IdentityId = Annotated[str, Path(pattern=f"^identity-{UUID}$", description="Id of the identity.")]
 McpServerId = Annotated[str, Path(pattern=f"^mcp_server-{UUID}$", description="Id of the MCP server.")]
 ChangeId = Annotated[
     str,
@@ -125,5 +127,15 @@ async def _included(
     major = request.headers.get("x-stainless-package-version", "0").partition(".")[0]
     return frozenset() if major.isdigit() and int(major) >= 1 else RELATIONS
 
+
+async def _people(
+    identity_id: str | None = None,
+    identifier_keys: Annotated[list[str] | None, Query(max_length=100)] = None,
+) -> AttachedTo:
+    return AttachedTo(identity_id=identity_id, identifier_keys=tuple(identifier_keys or ()))
+
+
+People = Annotated[AttachedTo, Depends(_people)]
+"""Whom the items of a list must be attached to."""
 
 Included = Annotated[frozenset[str], Depends(_included)]

@@ -65,6 +65,29 @@ class DeletedBlockShape(TypedDict):
 
 
 @exact
+class PropertyShape(TypedDict):
+    """Something that is known of an identity."""
+
+    key: str
+    value: str | int | float | bool | Object
+    type: Literal["string", "number", "boolean", "json"]
+
+
+@exact
+class IdentityShape(TypedDict):
+    """Somebody or something outside; `identifier_key` is the name it has there."""
+
+    id: str
+    identifier_key: str
+    name: str
+    identity_type: Literal["org", "user", "other"]
+    project_id: str | None
+    agent_ids: list[str]
+    block_ids: list[str]
+    properties: list[PropertyShape]
+
+
+@exact
 class MessageShape(TypedDict):
     """What was done."""
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from loci.api.shapes import BlockShape, EmbeddingConfigShape, Object, Time, ToolShape, exact
+from loci.api.shapes import BlockShape, EmbeddingConfigShape, IdentityShape, Object, Time, ToolShape, exact
 
 
 @exact
@@ -125,7 +125,7 @@ class AgentShape(TypedDict):
     blocks: list[BlockShape]
     tools: list[ToolShape]
     sources: list[Object]
-    identities: list[Object]
+    identities: list[IdentityShape]
     identity_ids: list[str]
     secrets: list[SecretShape]
     tool_exec_environment_variables: list[SecretShape]

@@ -8,11 +8,12 @@ from uuid import UUID
 from loci.agent.kinds import kind_of
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
-from loci.api.wire_values import embedding_config, endpoint_type, llm_config, wire_block, wire_tool
+from loci.api.wire_values import embedding_config, endpoint_type, llm_config, wire_block, wire_identity, wire_tool
 from loci.model.base import EmbeddingInfo, ModelInfo
 from loci.store import agents as rows
 from loci.store.rules import rule_to_json
 from loci.types.agents import Agent
+from loci.types.identities import Identity
 from loci.types.json import JsonValue
 from loci.types.memory import Block
 from loci.types.runs import Run
@@ -40,6 +41,8 @@ class AgentView:
     blocks: Sequence[Block] = ()
     tools: Sequence[Tool] = ()
     message_ids: Sequence[str] = ()
+    identity_ids: Sequence[str] = ()
+    identities: Sequence[Identity] = ()
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     model: ModelInfo | None = None
     embedding: EmbeddingInfo | None = None
@@ -80,8 +83,8 @@ def wire_agent(view: AgentView) -> WireObject:
         "blocks": held,
         "tools": [wire_tool(tool) for tool in view.tools] if "agent.tools" in view.shown else [],
         "sources": [],
-        "identities": [],
-        "identity_ids": list(agent.identity_ids),
+        "identities": [wire_identity(item) for item in view.identities] if "agent.identities" in view.shown else [],
+        "identity_ids": list(view.identity_ids),
         "secrets": secrets,
         "tool_exec_environment_variables": secrets,
         "pending_approval": view.pending if "agent.pending_approval" in view.shown else None,

@@ -3,6 +3,7 @@
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.model.base import EmbeddingInfo, ModelInfo
+from loci.types.identities import Identity
 from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Archive, Block, Passage
 from loci.types.tools import Tool
@@ -38,6 +39,20 @@ _ENDPOINT_TYPES = frozenset(
 
 TEMPERATURE = 1.0
 """What clients are told where nothing was chosen, as the field must be a number; the provider chooses then."""
+
+
+def wire_identity(identity: Identity) -> WireObject:
+    """An identity."""
+    return {
+        "id": identity.id,
+        "identifier_key": identity.identifier_key,
+        "name": identity.name,
+        "identity_type": identity.identity_type,
+        "project_id": identity.project_id,
+        "agent_ids": list(identity.agent_ids),
+        "block_ids": list(identity.block_ids),
+        "properties": list(identity.properties),
+    }
 
 
 def wire_block(block: Block, *, project_id: str | None = None) -> WireObject:

@@ -13,7 +13,7 @@ from loci.errors import BadRequest, Conflict, NotFound, VersionConflict
 from loci.ids import new_id
 from loci.memory.changes import Editor
 from loci.memory.merge import merge
-from loci.store import attachments, blocks, journal, passages
+from loci.store import attachments, blocks, identities, journal, passages
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.store.blocks import from_snapshot
@@ -132,6 +132,9 @@ def _block_deleted(tx: Transaction, editor: Editor, entry: JournalEntry, before:
 
 
 def _attachment(tx: Transaction, editor: Editor, entry: JournalEntry) -> None:
+    if entry.action in ("attach_identity", "detach_identity"):
+        _identity(tx, editor, entry)
+        return
     if entry.agent_id is None:
         return
     if entry.after is None:
@@ -141,6 +144,14 @@ def _attachment(tx: Transaction, editor: Editor, entry: JournalEntry) -> None:
     if any(block.id == entry.subject_id for block in held):
         place = Attachment(agent_id=entry.agent_id, block_id=entry.subject_id, change_set_id=editor.change_set_id)
         attachments.detach(tx, editor.actor, editor.author, place, editor.now)
+
+
+def _identity(tx: Transaction, editor: Editor, entry: JournalEntry) -> None:
+    turn = identities.attach if entry.after is None else identities.detach
+    try:
+        turn(tx, editor.actor, editor.author, identities.link_of(entry, editor.change_set_id), editor.now)
+    except NotFound:
+        return  # the identity or what held it is gone, or it was taken off since
 
 
 def _attach(tx: Transaction, editor: Editor, agent_id: str, block_id: str) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from loci.errors import NotFound
-from loci.store import journal, scopes
+from loci.store import identities, journal, scopes
 from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.identities import ANYBODY, AttachedTo
 from loci.store.page import like_pattern, page_clause
 from loci.store.rows import (
     bit,
@@ -60,7 +61,6 @@ _NAMES = [
     "base_template_id",
     "deployment_id",
     "entity_id",
-    "identity_ids",
     "memory_version",
     "created_at",
     "updated_at",
@@ -123,7 +123,6 @@ def from_row(row: Row) -> Agent:
         base_template_id=maybe_text(row, "base_template_id"),
         deployment_id=maybe_text(row, "deployment_id"),
         entity_id=maybe_text(row, "entity_id"),
-        identity_ids=load_texts(row["identity_ids"]),
         memory_version=integer(row, "memory_version"),
         created_at=maybe_moment(row, "created_at"),
         updated_at=maybe_moment(row, "updated_at"),
@@ -177,7 +176,6 @@ def _params(actor: Actor, agent: Agent, now: datetime) -> dict[str, SqlValue]:
         "base_template_id": agent.base_template_id,
         "deployment_id": agent.deployment_id,
         "entity_id": agent.entity_id,
-        "identity_ids": dump(agent.identity_ids),
         "memory_version": agent.memory_version,
         "created_at": time_text(agent.created_at or now),
         "updated_at": time_text(now),
@@ -213,7 +211,7 @@ class AgentFilter:
     project_id: str | None = None
     template_id: str | None = None
     base_template_id: str | None = None
-    identity_id: str | None = None
+    attached_to: AttachedTo = ANYBODY
     ids: tuple[str, ...] | None = None
     block_id: str | None = None
     archive_id: str | None = None
@@ -255,10 +253,7 @@ def _where(actor: Actor, chosen: AgentFilter) -> tuple[str, dict[str, SqlValue]]
     if chosen.query_text:
         parts.append("lower(a.name) like lower(:query_text) escape '!'")
         params["query_text"] = like_pattern(chosen.query_text)
-    if chosen.identity_id is not None:
-        # An id stands in the column as a JSON text; its quotes make a part of another id no match.
-        parts.append("replace(a.identity_ids, :identity_id, '') <> a.identity_ids")
-        params["identity_id"] = dump(chosen.identity_id)
+    parts += identities.conditions("agent", "a.id", chosen.attached_to, params)
     if chosen.block_id is not None:
         parts.append("a.id in (select agent_id from agent_blocks where block_id = :block_id)")
         params["block_id"] = chosen.block_id
@@ -361,5 +356,4 @@ def snapshot(agent: Agent) -> JsonObject:
         "metadata": agent.metadata,
         "timezone": agent.timezone,
         "hidden": agent.hidden,
-        "identity_ids": list(agent.identity_ids),
     }

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loci.errors import Conflict, NotFound, VersionConflict
-from loci.store import journal
+from loci.store import identities, journal
 from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.identities import ANYBODY, AttachedTo
 from loci.store.page import like_pattern, page_clause
 from loci.store.rows import (
     bit,
@@ -212,6 +213,7 @@ class BlockFilter:
     connected_to_agents_count_gt: int | None = None
     connected_to_agents_count_lt: int | None = None
     connected_to_agents_count_eq: tuple[int, ...] = ()
+    attached_to: AttachedTo = ANYBODY
 
 
 def listing(tx: Transaction, actor: Actor, chosen: BlockFilter, page: Page) -> list[Block]:
@@ -252,6 +254,7 @@ def _where(actor: Actor, chosen: BlockFilter) -> tuple[str, dict[str, SqlValue]]
         if value is not None:
             parts.append(condition)
             params[name] = value
+    parts += identities.conditions("block", "b.id", chosen.attached_to, params)
     if not chosen.include_hidden:
         parts.append("coalesce(b.hidden, 0) = 0")
     if chosen.connected_to_agents_count_eq:

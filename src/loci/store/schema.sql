@@ -35,7 +35,6 @@ create table agents (
     base_template_id text,
     deployment_id text,
     entity_id text,
-    identity_ids text not null,
     memory_version integer not null,
     created_at text not null,
     updated_at text not null,
@@ -419,3 +418,39 @@ create table scheduled_messages (
     created_at text not null
 );
 create index scheduled_messages_by_agent on scheduled_messages (agent_id, created_at, id);
+
+create table identities (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    identifier_key text not null,
+    name text not null,
+    identity_type text not null,
+    properties text not null,
+    created_at text not null,
+    updated_at text not null,
+    created_by text,
+    updated_by text,
+    unique (organization_id, identifier_key)
+);
+create index identities_by_time on identities (organization_id, created_at, id);
+
+create table agent_identities (
+    agent_id text not null references agents (id) on delete cascade,
+    identity_id text not null references identities (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    position integer not null,
+    primary key (agent_id, identity_id)
+);
+create index agent_identities_by_identity on agent_identities (identity_id);
+
+create table block_identities (
+    block_id text not null references blocks (id) on delete cascade,
+    identity_id text not null references identities (id) on delete cascade,
+    organization_id text not null,
+    project_id text,
+    position integer not null,
+    primary key (block_id, identity_id)
+);
+create index block_identities_by_identity on block_identities (identity_id);

@@ -89,7 +89,6 @@ class Agent:
     base_template_id: str | None = None
     deployment_id: str | None = None
     entity_id: str | None = None
-    identity_ids: tuple[str, ...] = ()
     memory_version: int = 1
     created_at: datetime | None = None
     updated_at: datetime | None = None

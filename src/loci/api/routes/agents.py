@@ -21,6 +21,7 @@ from loci.api.parameters import (
     Limit,
     Order,
     OrderBy,
+    People,
     ToolId,
     page,
     page_of,
@@ -43,6 +44,7 @@ Tags = Annotated[list[str] | None, Query()]
 
 
 def _filter(  # noqa: PLR0917  one argument for each query parameter
+    attached_to: People,
     name: str | None = None,
     tags: Tags = None,
     match_all_tags: bool = False,
@@ -50,7 +52,6 @@ def _filter(  # noqa: PLR0917  one argument for each query parameter
     project_id: str | None = None,
     template_id: str | None = None,
     base_template_id: str | None = None,
-    identity_id: str | None = None,
     last_stop_reason: str | None = None,
     created_by_id: str | None = None,
     show_hidden_agents: bool = False,
@@ -63,7 +64,7 @@ def _filter(  # noqa: PLR0917  one argument for each query parameter
         project_id=project_id,
         template_id=template_id,
         base_template_id=base_template_id,
-        identity_id=identity_id,
+        attached_to=attached_to,
         last_stop_reason=last_stop_reason,
         created_by=created_by_id,
         show_hidden=show_hidden_agents,
@@ -104,6 +105,8 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
         blocks=made.blocks,
         tools=made.tools,
         message_ids=made.message_ids,
+        identity_ids=[identity.id for identity in made.identities],
+        identities=made.identities,
         secrets=body.environment() or {},
         model=await model_info(services, made.agent.model),
         embedding=await embedding_info(services, made.agent.embedding),
@@ -137,6 +140,7 @@ async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Service
         become=lambda agent: _changed(agent, body, sealed),
         tool_ids=None if body.tool_ids is None else tuple(body.tool_ids),
         block_ids=None if body.block_ids is None else tuple(body.block_ids),
+        identity_ids=None if body.identity_ids is None else tuple(body.identity_ids),
         message_ids=None if body.message_ids is None else tuple(body.message_ids),
     )
     await services.store.write(updating.update, actor, change, now=services.clock.now())
@@ -178,8 +182,6 @@ def _changed(current: Agent, body: AgentChangeIn, sealed: JsonObject | None) -> 
         fields["context_window_tokens"] = window
     if body.tags is not None:
         fields["tags"] = tuple(dict.fromkeys(body.tags))
-    if body.identity_ids is not None:
-        fields["identity_ids"] = tuple(body.identity_ids)
     if body.per_file_view_window_char_limit is not None:
         fields["per_file_view_window_limit_chars"] = body.per_file_view_window_char_limit
     if body.compaction_settings is not None:

@@ -11,7 +11,7 @@ from loci.api.agent_views import wire_agents
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
-from loci.api.parameters import BlockId, Included, NewestFirst, Number, OldestFirst
+from loci.api.parameters import BlockId, Included, NewestFirst, Number, OldestFirst, People
 from loci.api.requests_agents import BlockFields, BlockIn, Count, Label, LongText
 from loci.api.shapes import BlockShape, DeletedBlockShape
 from loci.api.shapes_agents import AgentShape
@@ -56,6 +56,7 @@ class BlockChangeIn(BlockFields):
 
 
 def _filter(  # noqa: PLR0917  one argument for each query parameter
+    attached_to: People,
     label: str | None = None,
     templates_only: bool = False,
     name: str | None = None,
@@ -86,6 +87,7 @@ def _filter(  # noqa: PLR0917  one argument for each query parameter
         connected_to_agents_count_gt=connected_to_agents_count_gt,
         connected_to_agents_count_lt=connected_to_agents_count_lt,
         connected_to_agents_count_eq=tuple(connected_to_agents_count_eq or ()),
+        attached_to=attached_to,
     )
 
 
