@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from loci.agent.colleagues import Colleagues
 from loci.agent.runs import Runs
 from loci.agent.turn import Kit
 from loci.api import scheduling
@@ -32,6 +33,7 @@ from loci.sandbox.local import LocalSandbox, Place
 from loci.store.base import MEMORY, Store
 from loci.store.sqlite import SQLiteStore
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
+from loci.tools.builtin.agents import agent_builtins
 from loci.tools.builtin.code import code_builtins
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.builtin.web import web_builtins
@@ -147,13 +149,16 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         duration_s_max=settings.run_duration_s_max,
     )
     kit = Kit(store=store, models=models, clock=clock, builtins=builtins, runner=runner, limits=limits)
+    runs = Runs(kit)
+    # These tools start runs, and runs use tools: they join the others as soon as there are runs.
+    builtins.update(agent_builtins(Colleagues(store, runs)))
     return Core(
         settings=settings,
         clock=clock,
         store=store,
         models=models,
         kit=kit,
-        runs=Runs(kit),
+        runs=runs,
         jobs=Jobs(store, clock),
         streams=Streams(store, clock, retention_s=settings.stream_retention_s),
         recall=recall,

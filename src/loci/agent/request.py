@@ -8,6 +8,9 @@ from loci.types.messages import Part, Role, ToolStatus, Trust
 from loci.types.runs import Run
 from loci.types.tools import ToolSchema
 
+DEPTH = "agent_depth"
+"""Key in a run's metadata: how many agents asked each other to get to it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
@@ -87,6 +90,12 @@ def request_of(run: Run) -> RunRequest:
         callback_url=run.callback_url,
         metadata=run.metadata,
     )
+
+
+def depth_of(run: Run) -> int:
+    """How many agents asked each other before this run; 0 for a run that a client asked for."""
+    depth = run.metadata.get(DEPTH)
+    return max(0, depth) if isinstance(depth, int) else 0
 
 
 def _tool(item: JsonObject) -> ToolSchema:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from loci.agent.kinds import split_arguments
+from loci.agent.request import depth_of
 from loci.agent.turn import Kit, Turn
 from loci.errors import LociError
 from loci.memory import changes
@@ -173,6 +174,7 @@ async def _run_outside(turn: Turn, kit: Kit, item: Prepared, step_id: str) -> Pr
         run_id=turn.run.id,
         step_id=step_id,
         author=turn.author(step_id, item.call.id),
+        depth=depth_of(turn.run),
     )
     try:
         async with asyncio.timeout(TOOL_TIMEOUT_S):

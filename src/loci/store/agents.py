@@ -207,6 +207,8 @@ class AgentFilter:
     name: str | None = None
     tags: tuple[str, ...] | None = None
     match_all_tags: bool = False
+    some_tags: tuple[str, ...] = ()
+    """At least one of these besides; none means any."""
     query_text: str | None = None
     project_id: str | None = None
     template_id: str | None = None
@@ -267,12 +269,13 @@ def _where(actor: Actor, chosen: AgentFilter) -> tuple[str, dict[str, SqlValue]]
     if chosen.ids is not None:
         params |= {f"id{n}": agent_id for n, agent_id in enumerate(chosen.ids)}
         parts.append(f"a.id in ({', '.join(f':id{n}' for n in range(len(chosen.ids)))})")
-    if chosen.tags:
-        tags = list(dict.fromkeys(chosen.tags))
-        params |= {f"tag{n}": tag for n, tag in enumerate(tags)}
-        listed = ", ".join(f":tag{n}" for n in range(len(tags)))
-        needed = len(tags) if chosen.match_all_tags else 1
-        parts.append(f"(select count(*) from agent_tags g where g.agent_id = a.id and g.tag in ({listed})) >= {needed}")
+    for prefix, wanted, every in (("tag", chosen.tags, chosen.match_all_tags), ("some", chosen.some_tags, False)):
+        if wanted:
+            tags = list(dict.fromkeys(wanted))
+            params |= {f"{prefix}{n}": tag for n, tag in enumerate(tags)}
+            listed = ", ".join(f":{prefix}{n}" for n in range(len(tags)))
+            found = f"select count(*) from agent_tags g where g.agent_id = a.id and g.tag in ({listed})"
+            parts.append(f"({found}) >= {len(tags) if every else 1}")
     return " and ".join(parts), params
 
 
