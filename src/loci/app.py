@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from fastapi import FastAPI
 
 from loci.agent.colleagues import Colleagues
 from loci.agent.runs import Runs
-from loci.agent.turn import Kit
+from loci.agent.tracing import TraceBounds, Traces
+from loci.agent.turn import CALLS_MAX, Kit
 from loci.api import scheduling
 from loci.api.callbacks import Callbacks
 from loci.api.core import Core
@@ -103,6 +105,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.runs.observers += [core.streams.observe, callbacks.observe]
         core.runs.after_run.append(background.after_run)
         core.streams.open()
+        core.traces.open()
         if registry is not None:
             registry.start()
             background.look(core.source_tools.sandbox)
@@ -113,6 +116,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     finally:
         await core.jobs.close()
         await core.runs.close()
+        await core.traces.close()
         await background.close()
         await core.mcp.close()
         await callbacks.close()
@@ -148,7 +152,16 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         cost_usd_max=settings.run_cost_usd_max,
         duration_s_max=settings.run_duration_s_max,
     )
-    kit = Kit(store=store, models=models, clock=clock, builtins=builtins, runner=runner, limits=limits)
+    kit = Kit(
+        store=store,
+        models=models,
+        clock=clock,
+        builtins=builtins,
+        runner=runner,
+        limits=limits,
+        calls=deque(maxlen=CALLS_MAX) if settings.traces.kept else None,
+    )
+    bounds = TraceBounds(kept_s=settings.traces.kept_days * DAY_S, kept_bytes=settings.traces.kept_bytes)
     runs = Runs(kit)
     # These tools start runs, and runs use tools: they join the others as soon as there are runs.
     builtins.update(agent_builtins(Colleagues(store, runs)))
@@ -160,6 +173,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         kit=kit,
         runs=runs,
         jobs=Jobs(store, clock),
+        traces=Traces(kit, bounds),
         streams=Streams(store, clock, retention_s=settings.stream_retention_s),
         recall=recall,
         archive=archive,
@@ -246,5 +260,6 @@ async def _look(sandbox: Sandbox) -> None:
     log.log(logging.INFO if standing.hint is None else logging.WARNING, "%s", standing.message)
 
 
+DAY_S = 86_400.0
 INDEX_DELAY_S = 2.0
 """How long after a run its messages are indexed, so that a busy agent is indexed in batches."""

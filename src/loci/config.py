@@ -91,6 +91,15 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """Whether the requests to models and their answers are kept, for how long, and how much of them (compressed)."""
+
+    kept: bool = True
+    kept_days: float = 7.0
+    kept_bytes: int = 500_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the operator can choose. Built by `load`, or directly in tests."""
 
@@ -123,6 +132,7 @@ class Settings:
     mcp: McpSettings = field(default_factory=McpSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     public_url: str | None = None
     """Where browsers of people reach this server, if not under the address that clients use."""
 
@@ -177,6 +187,7 @@ def _with_choices(base: Settings, env: Mapping[str, str], document: JsonObject) 
         mcp=_mcp(env, _table(document, "mcp")),
         sandbox=_sandbox(env, _table(document, "sandbox")),
         web=_web(env, _table(document, "web")),
+        traces=_traces(env, _table(document, "traces")),
         public_url=env.get("LOCI_PUBLIC_URL") or _text(server, "public_url"),
     )
 
@@ -224,6 +235,18 @@ def _web(env: Mapping[str, str], table: JsonObject) -> WebSettings:
         tavily_url=(env.get("TAVILY_BASE_URL") or usual.tavily_url).rstrip("/"),
         searxng_url=searxng,
         hosts=_hosts(env.get("LOCI_WEB_HOSTS") or _text(table, "hosts") or ""),
+    )
+
+
+def _traces(env: Mapping[str, str], table: JsonObject) -> TraceSettings:
+    usual = TraceSettings()
+    kept = env.get("LOCI_TRACES") or _text(table, "kept") or "on"
+    if kept not in ("on", "off"):
+        raise BadRequest(f"LOCI_TRACES is '{kept}', but must be 'on' or 'off'.")
+    return TraceSettings(
+        kept=kept == "on",
+        kept_days=_number(table, "days", usual.kept_days),
+        kept_bytes=int(_number(table, "megabytes", usual.kept_bytes / 1e6) * 1e6),
     )
 
 

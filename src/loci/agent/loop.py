@@ -10,7 +10,7 @@ from typing import assert_never
 
 from loci.agent import context, deciding, relief, saving, toolcalls
 from loci.agent.kinds import split_arguments
-from loci.agent.turn import Kit, Stopped, Turn, Work
+from loci.agent.turn import Kit, ModelCall, Stopped, Turn, Work
 from loci.errors import LociError, ModelFault
 from loci.ids import new_id
 from loci.model.base import Failed, Finished, ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
@@ -125,6 +125,21 @@ async def _ask(turn: Turn, kit: Kit, request: ModelRequest, work: Work) -> Finis
         if isinstance(event, Finished | Failed):
             turn.partial = ""
             work.model_s = kit.clock.monotonic_s() - work.started_s
+            if kit.calls is not None:
+                sent = replace(request, messages=tuple(request.messages))  # the window will grow
+                kit.calls.append(
+                    ModelCall(
+                        actor=turn.actor,
+                        run=turn.run,
+                        step_id=work.step_id,
+                        call_type="agent_step",
+                        model=turn.model,
+                        request=sent,
+                        answer=event,
+                        duration_s=work.model_s,
+                        ended_at=kit.clock.now(),
+                    )
+                )
             return event
         if turn.first_token_s is None:
             turn.first_token_s = kit.clock.monotonic_s()

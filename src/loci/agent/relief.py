@@ -12,13 +12,13 @@ from datetime import datetime
 from loci.agent import context, saving
 from loci.agent.compile import time_text
 from loci.agent.prompts import pressure_warning, summary_prompt
-from loci.agent.turn import Kit, Turn
+from loci.agent.turn import Kit, ModelCall, Turn
 from loci.errors import NotFound
 from loci.ids import new_id
 from loci.memory import compaction
 from loci.memory.compaction import CompactionPlan
 from loci.memory.repair import MADE_UP
-from loci.model.base import Finished, Model, ModelRequest
+from loci.model.base import Failed, Finished, Model, ModelRequest
 from loci.model.tokens import estimate, message_bytes, messages_bytes, with_cost
 from loci.store import conversations, messages
 from loci.store.base import Transaction
@@ -164,19 +164,38 @@ async def _summarise(turn: Turn, kit: Kit, plan: CompactionPlan) -> tuple[str, s
         told = compaction.transcript(plan.evicted, clip_chars, zone)
         request = ModelRequest(system=prompt, messages=[_plain(turn, told, kit.clock.now())], settings=ModelSettings())
 
-    async def ask() -> str:
-        async for event in model.stream(request):
-            if isinstance(event, Finished):
-                turn.usage += with_cost(model.info, event.usage)
-                return "".join(part.text for part in event.parts if isinstance(part, Text)).strip()
-        return ""
-
-    words = await turn.stop.guard(ask(), seconds_left=turn.limits.duration_s_max)
+    words = await turn.stop.guard(_ask(turn, kit, model, request), seconds_left=turn.limits.duration_s_max)
     if words:
         limit_chars = int(plan.summary_tokens_max * turn.ratio(kit).bytes_per_token)
         return words[:limit_chars], model.info.handle
     log.warning("the model %s gave no summary for %s", model.info.handle, turn.conversation.id)
     return _plain_note(plan), "loci"
+
+
+async def _ask(turn: Turn, kit: Kit, model: Model, request: ModelRequest) -> str:
+    """What the summariser says; empty when it fails."""
+    began_s = kit.clock.monotonic_s()
+    async for event in model.stream(request):
+        if not isinstance(event, Finished | Failed):
+            continue
+        if kit.calls is not None:
+            kit.calls.append(
+                ModelCall(
+                    actor=turn.actor,
+                    run=turn.run,
+                    step_id=None,
+                    call_type="summarization",
+                    model=model,
+                    request=request,
+                    answer=event,
+                    duration_s=kit.clock.monotonic_s() - began_s,
+                    ended_at=kit.clock.now(),
+                )
+            )
+        if isinstance(event, Finished):
+            turn.usage += with_cost(model.info, event.usage)
+            return "".join(part.text for part in event.parts if isinstance(part, Text)).strip()
+    return ""
 
 
 async def _summariser(turn: Turn, kit: Kit, handle: str | None) -> Model:

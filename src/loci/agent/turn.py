@@ -6,9 +6,10 @@ or by hand is never missed.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from loci.agent.context import Bundle, Window, bill
@@ -16,9 +17,10 @@ from loci.agent.kinds import AgentKind
 from loci.agent.request import ApprovalReply, RunRequest
 from loci.clock import Clock
 from loci.errors import LociError
-from loci.model.base import Model, Models
+from loci.model.base import Failed, Finished, Model, ModelRequest, Models
 from loci.model.tokens import START, Ratio, estimate
 from loci.store.base import Store
+from loci.store.traces import CallType
 from loci.tools.base import Builtins, ToolRunner
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
@@ -35,6 +37,7 @@ T = TypeVar("T")
 
 BUNDLES_MAX = 2_000
 WINDOWS_MAX = 500
+CALLS_MAX = 2_000
 
 
 class Stopped(LociError):
@@ -123,6 +126,21 @@ class Caches:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """A call of a model that has ended, to be written down when there is time (see `loci.agent.tracing`)."""
+
+    actor: Actor
+    run: Run
+    step_id: str | None
+    call_type: CallType
+    model: Model
+    request: ModelRequest
+    answer: Finished | Failed
+    duration_s: float
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
     """What runs need from outside, and what they keep between them."""
 
@@ -135,6 +153,8 @@ class Kit:
     caches: Caches = field(default_factory=Caches)
     ratios: dict[str, Ratio] = field(default_factory=dict[str, Ratio])
     """Bytes for each token, learned by model handle."""
+    calls: deque[ModelCall] | None = field(default_factory=lambda: deque[ModelCall](maxlen=CALLS_MAX))
+    """Calls that wait to be written down; None: nobody wants to know. When it is full the oldest is given up."""
 
 
 @dataclass(slots=True, kw_only=True)

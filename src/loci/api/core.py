@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from loci.agent.runs import Runs
+from loci.agent.tracing import Traces
 from loci.agent.turn import Kit
 from loci.api.streams import Streams
 from loci.clock import Clock
@@ -35,6 +36,7 @@ class Core:
     kit: Kit
     runs: Runs
     jobs: Jobs
+    traces: Traces
     streams: Streams
     recall: Recall
     archive: ArchiveSearch

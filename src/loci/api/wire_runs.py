@@ -102,8 +102,8 @@ def wire_step(step: Step) -> WireObject:
         "origin": None,
         "project_id": None,
         "request_id": None,
-        "tid": None,
-        "trace_id": None,
+        "tid": step.transaction_id,
+        "trace_id": step.run_id,
     }
 
 

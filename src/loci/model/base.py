@@ -6,7 +6,7 @@ Each stream ends with exactly one `Finished` or one `Failed`. No vendor type cro
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from loci.errors import ModelFault
 from loci.types.agents import ModelSettings
@@ -131,6 +131,15 @@ class Model(Protocol):
 
     def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Ask it. Yields pieces, then one Finished or Failed. Closing the iterator abandons the request."""
+        ...
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A model that can show what it sends."""
+
+    async def body(self, request: ModelRequest) -> bytes:
+        """The body of the request to the provider, as JSON text. Never its headers, so never a key. Sends nothing."""
         ...
 
 

@@ -48,6 +48,10 @@ class ChatModel:
         """What is known about it."""
         return self._info
 
+    async def body(self, request: ModelRequest) -> bytes:
+        """What would be sent."""
+        return self._encoder.body(self._info, request, without=self._without).data
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Ask it. Closing the iterator closes the connection."""
         without = self._without

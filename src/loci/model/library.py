@@ -42,8 +42,14 @@ _PICTURES_KEPT_BYTES = 100_000_000
 
 _opened: ContextVar[list[httpx2.Response] | None] = ContextVar("opened", default=None)
 """Collects the responses of the request that is being opened in this context."""
+_shown: ContextVar[list[bytes] | None] = ContextVar("shown", default=None)
+"""Takes the body of the request that is only to be shown in this context."""
 
 _Build = Callable[[ModelInfo, ProviderConfig, httpx2.AsyncClient], Wire]
+
+
+class _NotSent(httpx2.RequestError):
+    """The request was only wanted for its body."""
 
 
 class LibraryModel:
@@ -101,6 +107,17 @@ class LibraryModel:
             for response in opened:
                 await response.aclose()
 
+    async def body(self, request: ModelRequest) -> bytes:
+        """What would be sent: the library makes the request, and it is stopped before it leaves."""
+        shown: list[bytes] = []
+        token = _shown.set(shown)
+        try:
+            async for _ in self.stream(request):
+                pass
+        finally:
+            _shown.reset(token)
+        return shown[0] if shown else b"{}"
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._http is not None:
@@ -111,7 +128,7 @@ class LibraryModel:
             if self._wire is None:
                 module = await asyncio.to_thread(_load, self._provider.wire)
                 build = cast("_Build", module.build)
-                hooks = {"request": [self._keep_connect_short], "response": [_note_opened]}
+                hooks = {"request": [_only_shown, self._keep_connect_short], "response": [_note_opened]}
                 self._http = httpx2.AsyncClient(
                     verify=tls_context(),
                     timeout=self._timeout,
@@ -151,6 +168,13 @@ class LibraryModel:
         except LociError as error:
             return error.message.removesuffix(".")
         return recognised(fetched.body) or "the address holds no picture"
+
+
+async def _only_shown(request: httpx2.Request) -> None:
+    shown = _shown.get()
+    if shown is not None:
+        shown.append(await request.aread())
+        raise _NotSent("The request was only to be shown.", request=request)
 
 
 async def _note_opened(response: httpx2.Response) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol, cast, runtime_checkable
 
 from loci.clock import Clock
 from loci.errors import ModelFault
-from loci.model.base import Failed, Model, ModelEvent, ModelInfo, ModelRequest
+from loci.model.base import Failed, Model, ModelEvent, ModelInfo, ModelRequest, Showing
 
 RETRIES_MAX = 3
 FIRST_DELAY_S = 0.5
@@ -41,6 +41,10 @@ class RetryModel:
     def info(self) -> ModelInfo:
         """What is known about the model behind it."""
         return self._inner.info
+
+    async def body(self, request: ModelRequest) -> bytes:
+        """What the model behind it would send; an empty object when it cannot show that."""
+        return await self._inner.body(request) if isinstance(self._inner, Showing) else b"{}"
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Ask; on a failure that may pass, and before the first piece, wait and ask again."""

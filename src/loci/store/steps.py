@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, cast
 
 from loci.errors import NotFound
 from loci.store.base import Row, SqlValue, Transaction
-from loci.store.page import page_clause
+from loci.store.page import like_pattern, page_clause
 from loci.store.rows import (
     dump,
     integer,
@@ -29,7 +29,7 @@ StepStatus: TypeAlias = Literal["success", "failed", "cancelled", "pending"]
 Feedback: TypeAlias = Literal["positive", "negative"]
 
 COLUMNS = """id, run_id, agent_id, conversation_id, number, model, provider, usage, context_window_tokens, status,
-    stop_reason, error, feedback, tags, duration_ns, model_duration_ns, tools_duration_ns, created_at"""
+    stop_reason, error, feedback, tags, duration_ns, model_duration_ns, tools_duration_ns, created_at, transaction_id"""
 INSERT = """
 insert into steps (id, organization_id, project_id, run_id, agent_id, conversation_id, number, model, provider, usage,
     context_window_tokens, status, stop_reason, error, feedback, tags, duration_ns, model_duration_ns,
@@ -42,6 +42,8 @@ on conflict (id) do update set usage = excluded.usage, status = excluded.status,
     tools_duration_ns = excluded.tools_duration_ns"""
 BY_ID = f"select {COLUMNS} from steps where id = :id and organization_id = :organization_id"
 OF_RUN = f"select {COLUMNS} from steps where run_id = :run_id and organization_id = :organization_id"
+SET_TRANSACTION = """
+update steps set transaction_id = :transaction_id where id = :id and organization_id = :organization_id"""
 SET_FEEDBACK = """
 update steps set feedback = :feedback, tags = coalesce(:tags, tags)
 where id = :id and organization_id = :organization_id"""
@@ -69,6 +71,7 @@ def from_row(row: Row) -> Step:
         model_duration_ns=integer(row, "model_duration_ns"),
         tools_duration_ns=integer(row, "tools_duration_ns"),
         created_at=maybe_moment(row, "created_at"),
+        transaction_id=maybe_text(row, "transaction_id"),
     )
 
 
@@ -131,6 +134,13 @@ def set_feedback(
         raise NotFound(f"Step {step_id} not found.")
 
 
+def set_transaction(tx: Transaction, actor: Actor, step_id: str, transaction_id: str) -> None:
+    """Note what an accounting system outside knows the step by. Raises NotFound."""
+    params = {"id": step_id, "organization_id": actor.organization_id, "transaction_id": transaction_id}
+    if not tx.run(SET_TRANSACTION, params):
+        raise NotFound(f"Step {step_id} not found.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFilter:
     """Which steps to list. None means any; times are of the steps' beginning."""
@@ -141,6 +151,9 @@ class StepFilter:
     has_feedback: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    run_ids: tuple[str, ...] | None = None
+    tags: tuple[str, ...] = ()
+    """Any of them is enough."""
 
 
 def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> list[Step]:
@@ -159,6 +172,14 @@ def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> li
             params[name] = value
     if chosen.has_feedback is not None:
         where.append(f"feedback is {'not ' if chosen.has_feedback else ''}null")
+    if chosen.run_ids is not None:
+        params |= {f"run{n}": run_id for n, run_id in enumerate(chosen.run_ids)}
+        where.append(f"run_id in ({', '.join(f':run{n}' for n in range(len(chosen.run_ids)))})")
+    if chosen.tags:
+        # Tags are a JSON list of texts, in which each stands between quotes.
+        params |= {f"tag{n}": like_pattern(dump(tag)) for n, tag in enumerate(chosen.tags)}
+        wanted = [f"tags like :tag{n} escape '!'" for n in range(len(chosen.tags))]
+        where.append(f"({' or '.join(wanted)})")
     clause = page_clause(tx, actor, page, "steps")
     return [
         from_row(row) for row in clause.read(tx, f"select {COLUMNS} from steps where {' and '.join(where)}", params)

@@ -109,6 +109,8 @@ class Step:
     model_duration_ns: int = 0
     tools_duration_ns: int = 0
     created_at: datetime | None = None
+    transaction_id: str | None = None
+    """What an accounting system outside knows the step by."""
 
 
 class ApprovalStatus(StrEnum):

@@ -22,6 +22,7 @@ from loci.api.routes import (
     searches,
     tool_sources,
     tools,
+    traces,
 )
 
 ROUTERS = (
@@ -39,6 +40,7 @@ ROUTERS = (
     completions.router,
     runs.router,
     jobs.router,
+    traces.router,
     tool_sources.router,
     tools.router,
     sandboxes.router,

@@ -1,8 +1,4 @@
-"""Conversations: further threads of an agent, each with its own messages in its window.
-
-The word `default` with an agent's id stands for the thread that every agent has from the beginning; older clients put
-the agent's id itself in its place.
-"""
+"""Conversations: further threads of an agent, each with its own messages in its window."""
 
 from typing import Any
 
@@ -16,13 +12,14 @@ from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage
 from loci.api.parameters import ConversationId, NewestFirst
-from loci.api.routes.messages import MAIN_THREAD, AskedPage, AskedView, CompactIn, compacted, page_of_thread
+from loci.api.routes.messages import AskedPage, AskedView, CompactIn, compacted, page_of_thread
 from loci.api.routes.runs import StreamIn, told_again
+from loci.api.threads import thread_of
 from loci.api.wire_conversations import wire_conversation
 from loci.api.wire_messages import View, WireObject
 from loci.api.wire_requests import SendIn
-from loci.errors import BadRequest, NotAvailable, NotFound, Unprocessable
-from loci.ids import is_id, new_id
+from loci.errors import BadRequest, NotAvailable, NotFound
+from loci.ids import new_id
 from loci.store import agents, conversations, messages, runs
 from loci.store.base import Transaction
 from loci.store.conversations import ConversationChange
@@ -107,20 +104,8 @@ async def get_conversation(
 
 
 def _shown(tx: Transaction, actor: actors.Actor, conversation_id: str, agent_id: str | None) -> WireObject:
-    conversation = _find(tx, actor, conversation_id, agent_id)
+    conversation = thread_of(tx, actor, conversation_id, agent_id)
     return wire_conversation(conversation, conversations.window_ids(tx, actor, conversation))
-
-
-def _find(tx: Transaction, actor: actors.Actor, conversation_id: str, agent_id: str | None) -> Conversation:
-    """The conversation that a path names. Raises NotFound, or Unprocessable when an agent's id is missing."""
-    if is_id(conversation_id, "agent"):
-        agent_id = conversation_id
-    elif conversation_id != MAIN_THREAD:
-        return conversations.get(tx, actor, conversation_id)
-    if agent_id is None:
-        raise Unprocessable("With the conversation 'default' the request must name its agent_id.")
-    agents.get(tx, actor, agent_id)
-    return conversations.get(tx, actor, conversations.default_id(agent_id))
 
 
 @router.patch("/conversations/{conversation_id}")
@@ -162,7 +147,7 @@ def _fork(
     tx: Transaction, actor: actors.Actor, chosen: tuple[str, str | None, str | None, bool | None], core: Core
 ) -> WireObject:
     conversation_id, agent_id, message_id, hidden = chosen
-    source = _find(tx, actor, conversation_id, agent_id)
+    source = thread_of(tx, actor, conversation_id, agent_id)
     made = fork(tx, actor, source, now=core.clock.now(), through_message_id=message_id, hidden=hidden)
     return wire_conversation(made, list(made.prefix))
 
@@ -176,7 +161,7 @@ async def recompile_conversation(
     dry_run: bool = False,
 ) -> Response:
     """Compile the prompt of a conversation anew; its text. A dry run changes nothing."""
-    found = await services.store.read(_find, actor, conversation_id, agent_id)
+    found = await services.store.read(thread_of, actor, conversation_id, agent_id)
     text = await services.store.write(
         recompile_now, actor, found.agent_id, found.id, now=services.clock.now(), dry_run=dry_run
     )
@@ -199,14 +184,14 @@ async def list_conversation_messages(
 def _messages(
     tx: Transaction, actor: actors.Actor, conversation_id: str, agent_id: str | None, page: MessagePage, view: View
 ) -> list[WireObject]:
-    found = _find(tx, actor, conversation_id, agent_id)
+    found = thread_of(tx, actor, conversation_id, agent_id)
     return page_of_thread(tx, actor, found.id, page, view)
 
 
 @router.post("/conversations/{conversation_id}/messages")
 async def send_conversation_message(conversation_id: str, body: SendIn, services: Services, actor: Actor) -> Response:
     """Say something in a conversation; the answer is a stream unless `streaming` is false."""
-    found = await services.store.read(_find, actor, conversation_id, body.agent_id)
+    found = await services.store.read(thread_of, actor, conversation_id, body.agent_id)
     return await send(services, actor, found.agent_id, found.id, body, streaming=body.streaming is not False)
 
 
@@ -221,7 +206,7 @@ async def stream_conversation(
 
 
 def _run_of(tx: Transaction, actor: actors.Actor, conversation_id: str, wanted: StreamIn) -> str:
-    found = _find(tx, actor, conversation_id, wanted.agent_id)
+    found = thread_of(tx, actor, conversation_id, wanted.agent_id)
     if wanted.otid is not None:
         message = messages.by_otid(tx, found.id, wanted.otid)
         if message is None or message.run_id is None:
@@ -245,7 +230,7 @@ async def cancel_conversation(
     body: CancelThreadIn | None = None,
 ) -> dict[str, str]:
     """End the run that is active in a conversation."""
-    found = await services.store.read(_find, actor, conversation_id, agent_id or (body.agent_id if body else None))
+    found = await services.store.read(thread_of, actor, conversation_id, agent_id or (body.agent_id if body else None))
     return await services.runs.cancel(actor, found.agent_id, conversation_id=found.id)
 
 
@@ -254,5 +239,5 @@ async def compact_conversation(
     conversation_id: ConversationId, services: Services, actor: Actor, body: CompactThreadIn | None = None
 ) -> Response:
     """Compact a conversation now."""
-    found = await services.store.read(_find, actor, conversation_id, body.agent_id if body else None)
+    found = await services.store.read(thread_of, actor, conversation_id, body.agent_id if body else None)
     return await compacted(services, actor, found.agent_id, found.id, body)

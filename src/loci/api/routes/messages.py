@@ -13,6 +13,7 @@ from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage, wire_page
 from loci.api.parameters import AgentId, Cursor, Limit, MessageId, Order
 from loci.api.requests_agents import CompactionIn
+from loci.api.threads import MAIN_THREAD
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.api.wire_requests import SendIn
 from loci.api.wire_runs import wire_run
@@ -24,8 +25,6 @@ from loci.types import actor as actors
 router = new_router("messages")
 
 DEFAULT_ROWS = 100
-MAIN_THREAD = "default"
-"""What clients call the thread that every agent has from the beginning."""
 
 
 def asked_page(

@@ -201,6 +201,8 @@ async def list_steps(
     has_feedback: bool | None = None,
     start_date: Moment | None = None,
     end_date: Moment | None = None,
+    trace_ids: Annotated[list[str] | None, Query(max_length=PAGE_MAX_ROWS)] = None,
+    tags: Annotated[list[str] | None, Query(max_length=PAGE_MAX_ROWS)] = None,
 ) -> Response:
     """Steps by time, the newest first."""
     chosen = StepFilter(
@@ -210,6 +212,8 @@ async def list_steps(
         has_feedback=has_feedback,
         since=start_date,
         until=end_date,
+        run_ids=None if trace_ids is None else tuple(trace_ids),
+        tags=tuple(tags or ()),
     )
     found = await services.store.read(steps.listing, actor, chosen, wanted)
     return json_answer([wire_step(step) for step in found])
@@ -242,6 +246,17 @@ def _messages_of_step(tx: Transaction, actor: actors.Actor, step_id: str, wanted
 async def set_step_feedback(step_id: StepId, body: FeedbackIn, services: Services, actor: Actor) -> Response:
     """Note what a person thinks of a step."""
     return json_answer(wire_step(await services.store.write(_set_feedback, actor, step_id, body)))
+
+
+@router.patch("/steps/{step_id}/transaction/{transaction_id}")
+async def set_step_transaction(step_id: StepId, transaction_id: str, services: Services, actor: Actor) -> Response:
+    """Note what an accounting system outside knows the step by."""
+    return json_answer(wire_step(await services.store.write(_set_transaction, actor, step_id, transaction_id)))
+
+
+def _set_transaction(tx: Transaction, actor: actors.Actor, step_id: str, transaction_id: str) -> Step:
+    steps.set_transaction(tx, actor, step_id, transaction_id)
+    return steps.get(tx, actor, step_id)
 
 
 def _set_feedback(tx: Transaction, actor: actors.Actor, step_id: str, body: FeedbackIn) -> Step:

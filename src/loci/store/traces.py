@@ -1,0 +1,135 @@
+"""What was sent to models and what came back, compressed, kept for a while and up to a size.
+
+Traces are for people who look into a step; nothing reads them to work. They go with their run.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias, cast
+
+from loci.store.base import Row, SqlValue, Transaction
+from loci.store.rows import integer, load_object, maybe_text, moment, text, time_text
+from loci.types.actor import Actor
+from loci.types.json import JsonObject
+
+CallType: TypeAlias = Literal["agent_step", "summarization"]
+
+COLUMNS = "id, run_id, agent_id, step_id, call_type, model, request, response, duration_ns, created_at"
+INSERT = """
+insert into traces (id, organization_id, project_id, run_id, agent_id, step_id, call_type, model, request, response,
+    size_bytes, duration_ns, created_at)
+values (:id, :organization_id, :project_id, :run_id, :agent_id, :step_id, :call_type, :model, :request, :response,
+    :size_bytes, :duration_ns, :created_at)"""
+OF_STEP = f"""
+select {COLUMNS} from traces where step_id = :step_id and organization_id = :organization_id order by seq desc
+limit 1"""
+OF_RUN = f"""
+select {COLUMNS} from traces where run_id = :run_id and organization_id = :organization_id order by seq limit :limit"""
+EXPIRED = "delete from traces where created_at < :before"
+TOO_MUCH = """
+delete from traces where seq in (
+    select seq from (select seq, sum(size_bytes) over (order by seq desc) as through from traces) as running
+    where through > :limit_bytes)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTrace:
+    """One call of a model, packed. `step_id` None: a call beside the steps."""
+
+    id: str
+    run_id: str
+    agent_id: str
+    step_id: str | None
+    call_type: CallType
+    model: str
+    request: bytes
+    response: bytes
+    duration_ns: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One call of a model: the body of the request as it was sent, and the answer."""
+
+    id: str
+    run_id: str
+    agent_id: str
+    step_id: str | None
+    call_type: CallType
+    model: str
+    request: JsonObject
+    response: JsonObject
+    duration_ns: int
+    created_at: datetime
+
+
+def packed(body: bytes) -> bytes:
+    """JSON text as a column holds it."""
+    return zlib.compress(body, 1)
+
+
+def insert(tx: Transaction, new: Sequence[tuple[Actor, NewTrace]]) -> None:
+    """Store traces; those of a run that was deleted meanwhile are dropped."""
+    params: dict[str, SqlValue] = {f"run{n}": run_id for n, run_id in enumerate({trace.run_id for _, trace in new})}
+    names = ", ".join(f":{name}" for name in params)
+    known = {row["id"] for row in tx.all(f"select id from runs where id in ({names})", params)}
+    rows = [_params(actor, trace) for actor, trace in new if trace.run_id in known]
+    if rows:
+        tx.many(INSERT, rows)
+
+
+def _params(actor: Actor, trace: NewTrace) -> dict[str, SqlValue]:
+    return {
+        "id": trace.id,
+        "organization_id": actor.organization_id,
+        "project_id": actor.project_id,
+        "run_id": trace.run_id,
+        "agent_id": trace.agent_id,
+        "step_id": trace.step_id,
+        "call_type": trace.call_type,
+        "model": trace.model,
+        "request": trace.request,
+        "response": trace.response,
+        "size_bytes": len(trace.request) + len(trace.response),
+        "duration_ns": trace.duration_ns,
+        "created_at": time_text(trace.created_at),
+    }
+
+
+def of_step(tx: Transaction, actor: Actor, step_id: str) -> Trace | None:
+    """The trace of a step's model call, if it is still kept."""
+    row = tx.one(OF_STEP, {"step_id": step_id, "organization_id": actor.organization_id})
+    return None if row is None else _from_row(row)
+
+
+def of_run(tx: Transaction, actor: Actor, run_id: str, limit_rows: int) -> list[Trace]:
+    """The traces of a run that are still kept, oldest first."""
+    params: dict[str, SqlValue] = {"run_id": run_id, "organization_id": actor.organization_id, "limit": limit_rows}
+    return [_from_row(row) for row in tx.all(OF_RUN, params)]
+
+
+def _from_row(row: Row) -> Trace:
+    return Trace(
+        id=text(row, "id"),
+        run_id=text(row, "run_id"),
+        agent_id=text(row, "agent_id"),
+        step_id=maybe_text(row, "step_id"),
+        call_type=cast("CallType", text(row, "call_type")),
+        model=text(row, "model"),
+        request=_unpacked(row["request"]),
+        response=_unpacked(row["response"]),
+        duration_ns=integer(row, "duration_ns"),
+        created_at=moment(row, "created_at"),
+    )
+
+
+def _unpacked(value: SqlValue) -> JsonObject:
+    return load_object(zlib.decompress(value).decode()) if isinstance(value, bytes) else {}
+
+
+def purge(tx: Transaction, before: datetime, limit_bytes: int) -> int:
+    """Drop what is older than that time, then the oldest until the rest fits; how many were dropped."""
+    return tx.run(EXPIRED, {"before": time_text(before)}) + tx.run(TOO_MUCH, {"limit_bytes": limit_bytes})
