@@ -111,7 +111,7 @@ def test_changes_of_different_lines_both_hold(first: int, second: int) -> None:
         assert merged.split("\n")[second] == "RIGHT"
 
 
-SCORES = st.floats(0, 100, allow_nan=False)
+SCORES = st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)
 
 
 @given(st.lists(st.tuples(SCORES, st.none() | st.floats(-1, 1)), max_size=20))
