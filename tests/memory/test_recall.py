@@ -157,6 +157,19 @@ async def test_agents_are_searched_together_and_apart(desk: Study):
         await desk.recall.search(OTHER_ACTOR, mine.id, RecallQuery(text="parrot"))
 
 
+async def test_a_query_is_embedded_once_for_all_agents_of_a_model(tmp_path: Path):
+    embedder = LetterEmbedder()
+    async with study(tmp_path, embedder) as desk:
+        await desk.say(USER, "The parrot sings.")
+        for _ in range(3):
+            desk.agent = await add_agent(desk.store, desk.clock, embedder.info.handle)
+            await desk.say(USER, "The parrot sleeps.")
+        page = await desk.recall.search_all(ME, RecallQuery(text="a parrot"))
+
+    assert [hit.likeness_rank is not None for hit in page.hits] == [True] * 4
+    assert embedder.asked.count("a parrot") == 1
+
+
 async def test_a_message_that_was_changed_or_deleted_is_found_as_it_is_now(desk: Study):
     thread = await desk.open_conversation()
     kept = await desk.say(USER, "The code is zebra.", conversation_id=thread)

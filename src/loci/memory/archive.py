@@ -64,13 +64,9 @@ class ArchiveSearch:
 
     async def search_archives(self, actor: Actor, held: Sequence[Archive], query: ArchiveQuery) -> ArchivePage:
         """The best passages in these archives; each is compared by its own embedding model."""
-        by_model: dict[str | None, list[ScopeKey]] = {}
-        for archive in held:
-            by_model.setdefault(archive.embedding, []).append(ScopeKey(ScopeKind.ARCHIVE, archive.id))
-        found: list[Found] = []
-        for handle, keys in by_model.items():
-            vector = await self._embedding.query(actor, keys, handle, query.text)
-            found += [await self._store.read(self._find, actor, key, query, vector) for key in keys]
+        handles = {ScopeKey(ScopeKind.ARCHIVE, archive.id): archive.embedding for archive in held}
+        vectors = await self._embedding.queries(actor, handles, query.text)
+        found = [await self._store.read(self._find, actor, key, query, vectors[key]) for key in handles]
         ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
         stored = await self._store.read(passages.by_seqs, actor, [item.seq for item in ranked])
         hits = tuple(ArchiveHit(passage=stored[item.seq], score=item.score) for item in ranked if item.seq in stored)

@@ -5,7 +5,7 @@ on; until a text has a vector of the new model, it is found by its words. The sa
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +50,23 @@ class Embedding:
         self._texts_of = texts_of
         self._filling: set[ScopeKey] = set()
 
-    async def query(self, actor: Actor, keys: Sequence[ScopeKey], handle: str | None, text: str) -> QueryVector | None:
-        """The vector of a query, after missing vectors were filled in as far as a search may wait for them.
+    async def queries(
+        self, actor: Actor, handles: Mapping[ScopeKey, str | None], text: str
+    ) -> dict[ScopeKey, QueryVector | None]:
+        """The vector of a query for each scope, by the model that the scope has: each model is asked once.
 
         None when there is no embedding model, nothing to embed, or the model fails or is slow: then words decide.
         """
+        by_handle: dict[str | None, list[ScopeKey]] = {}
+        for key, handle in handles.items():
+            by_handle.setdefault(handle, []).append(key)
+        found: dict[ScopeKey, QueryVector | None] = {}
+        for handle, keys in by_handle.items():
+            found |= dict.fromkeys(keys, await self._query(actor, keys, handle, text))
+        return found
+
+    async def _query(self, actor: Actor, keys: Sequence[ScopeKey], handle: str | None, text: str) -> QueryVector | None:
+        """The vector by one model, after missing vectors were filled in as far as a search may wait for them."""
         embedder = await self._embedder(handle)
         if embedder is None or not text.strip():
             return None

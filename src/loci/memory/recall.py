@@ -86,13 +86,12 @@ class Recall:
         return await self._search(actor, listed, query)
 
     async def _search(self, actor: Actor, chosen: Sequence[Agent], query: RecallQuery) -> RecallPage:
-        found: list[Found] = []
+        handles: dict[ScopeKey, str | None] = {}
         for agent in chosen:
             await self._index_words(actor, agent.id)
-            key = ScopeKey(ScopeKind.AGENT, agent.id)
-            handle = agent.embedding if query.by_meaning else None
-            vector = await self._embedding.query(actor, [key], handle, query.text)
-            found.append(await self._store.read(self._find, actor, key, query, vector))
+            handles[ScopeKey(ScopeKind.AGENT, agent.id)] = agent.embedding if query.by_meaning else None
+        vectors = await self._embedding.queries(actor, handles, query.text)
+        found = [await self._store.read(self._find, actor, key, query, vectors[key]) for key in handles]
         ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
         stored = await self._store.read(turns.by_seqs, actor, [item.seq for item in ranked])
         hits = tuple(_hit(stored[item.seq], item) for item in ranked if item.seq in stored)
