@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Query
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from starlette.responses import Response
 
 from loci.agent import creating, updating
@@ -226,9 +226,9 @@ async def detach_tool(agent_id: AgentId, tool_id: ToolId, services: Services, ac
 
 
 class ApprovalIn(Body):
-    """Whether to ask."""
+    """Whether to ask. The TypeScript client sends the name that the field has among its own parameters."""
 
-    requires_approval: bool
+    requires_approval: bool = Field(validation_alias=AliasChoices("requires_approval", "body_requires_approval"))
 
 
 @router.patch("/agents/{agent_id}/tools/approval/{tool_name}", response_model=AgentShape)
