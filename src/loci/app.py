@@ -108,7 +108,6 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.traces.open()
         if registry is not None:
             registry.start()
-            background.look(core.source_tools.sandbox)
         await core.runs.resume()
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         await core.jobs.start()
@@ -236,12 +235,6 @@ class Background:
             self._tasks[agent_id] = task
             task.add_done_callback(lambda _: self._tasks.pop(agent_id, None))
 
-    def look(self, sandbox: Sandbox) -> None:
-        """See whether tools can be run here, so that the log says so before one is called."""
-        task = asyncio.create_task(_look(sandbox))
-        self._tasks["sandbox"] = task
-        task.add_done_callback(lambda _: self._tasks.pop("sandbox", None))
-
     async def _index(self, actor: Actor, agent_id: str) -> None:
         await self._core.clock.sleep(INDEX_DELAY_S)
         await self._core.recall.index(actor, agent_id)
@@ -253,11 +246,6 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _look(sandbox: Sandbox) -> None:
-    standing = await sandbox.standing()
-    log.log(logging.INFO if standing.hint is None else logging.WARNING, "%s", standing.message)
 
 
 DAY_S = 86_400.0

@@ -77,6 +77,13 @@ def test_ctrl_c_ends_it_at_once_and_the_run_goes_on_at_the_next_start(home: Path
         assert server.stop(signal.SIGTERM) == (0, "Stopped.")
 
 
+def test_it_warns_when_tools_from_source_would_not_be_isolated(home: Path):
+    with served(home, LOCI_SANDBOX="off") as server:
+        status, talk = server.stop()
+    assert status == 0
+    assert "Tools from source are not run: LOCI_SANDBOX is off" in talk
+
+
 def test_a_kill_loses_nothing_that_was_told(home: Path):
     with served(home) as server:
         agent, run_id, stream = under_way(server)

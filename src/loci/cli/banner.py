@@ -18,10 +18,18 @@ _LABEL_CELLS = 8
 
 
 async def announce(core: Core, address: str) -> None:
-    """Greet; the line about models comes as soon as their servers have been asked."""
+    """Greet, and warn if tools from source would not be isolated here, which takes a moment to see."""
     if core.settings.log_format == "json":
         log.info("listening", extra={"address": address, "data": data_place(core.settings), "version": __version__})
-        return
+    else:
+        await _greet(core, address)
+    standing = await core.source_tools.sandbox.standing()
+    if standing.hint is not None:
+        log.warning("%s %s", standing.message, standing.hint)
+
+
+async def _greet(core: Core, address: str) -> None:
+    """The line about models comes as soon as their servers have been asked."""
     screen.talk.print(Text.assemble("\n  ", ("Loci", "bold"), f" {__version__}\n"))
     _line("API", f"{address}/v1", "the Letta V1 API: any Letta SDK works")
     _line("Docs", f"{address}/docs", "")
