@@ -16,9 +16,7 @@ from loci.model.base import ModelOverride, ProviderConfig
 from loci.types.json import JsonObject, JsonValue
 
 DEFAULT_PORT = 8283
-SANDBOXES = (
-    "auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "e2b", "daytona", "off", "none-i-understand"
-)  # fmt: skip
+SANDBOXES = ("auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "off", "none-i-understand")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Wire = Literal["chat", "responses", "anthropic", "google"]
@@ -68,14 +66,12 @@ class McpSettings:
 class SandboxSettings:
     """Where tools from source run. `kind`: one of SANDBOXES; `auto` is the strongest that this machine has.
 
-    `network`: whether a tool that asks for it may reach the public internet. `api_key`, `api_url`: of a hosted one.
+    `network`: whether a tool that asks for it may reach the public internet.
     """
 
     kind: str = "auto"
     network: bool = True
     call_timeout_s: float = 180.0
-    api_key: str | None = field(default=None, repr=False)
-    api_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +214,6 @@ def _sandbox(env: Mapping[str, str], table: JsonObject) -> SandboxSettings:
         kind=choice,
         network=network == "on",
         call_timeout_s=_number(table, "call_seconds", SandboxSettings().call_timeout_s),
-        api_key=env.get("E2B_API_KEY" if choice == "e2b" else "DAYTONA_API_KEY"),
-        api_url=env.get("LOCI_SANDBOX_URL") or _text(table, "api_url"),
     )
 
 
