@@ -32,14 +32,17 @@ class MessageSearchIn(BaseModel):
 
     query: LongText | None = None
     search_mode: SearchMode = "hybrid"
-    roles: Annotated[list[Literal["user", "assistant", "tool", "function", "system"]], Field(max_length=5)] | None = (
-        None
-    )
     agent_id: Name | None = None
     conversation_id: Name | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     start_date: Moment | None = None
     end_date: Moment | None = None
+
+
+class ScoredSearchIn(MessageSearchIn):
+    """The same, of speakers that are named."""
+
+    roles: Annotated[list[SpokenRole], Field(max_length=5)] | None = None
 
 
 class SearchHitShape(BaseModel):
@@ -55,7 +58,7 @@ class SearchHitShape(BaseModel):
 class FoundShape(BaseModel):
     """A message that was found, as it was said."""
 
-    message_type: Literal["user_message", "assistant_message", "system_message", "reasoning_message"]
+    message_type: Literal["user_message", "assistant_message"]
     content: str
     message_id: str
     agent_id: str
@@ -65,23 +68,27 @@ class FoundShape(BaseModel):
 
 @router.post("/agents/messages/search", response_model=list[SearchHitShape])
 async def search_messages_scored(
-    body: Annotated[MessageSearchIn, FromBody()], services: Services, actor: Actor
+    body: Annotated[ScoredSearchIn, FromBody()], services: Services, actor: Actor
 ) -> Response:
     """Messages of all agents, or of one, the best first, each with how well it fits (0 to 1)."""
-    return json_answer([_scored(hit) for hit in await _search(services, actor, body)])
+    roles = (
+        SEARCHED if body.roles is None else tuple(Role("tool" if role == "function" else role) for role in body.roles)
+    )
+    return json_answer([_scored(hit) for hit in await _search(services, actor, body, roles)])
 
 
 @router.post("/messages/search", response_model=list[FoundShape])
 async def search_messages(body: Annotated[MessageSearchIn, FromBody()], services: Services, actor: Actor) -> Response:
     """Messages of all agents, or of one, the best first."""
-    return json_answer([_found(hit) for hit in await _search(services, actor, body)])
+    return json_answer([_found(hit) for hit in await _search(services, actor, body, SEARCHED)])
 
 
-async def _search(core: Core, actor: actors.Actor, body: MessageSearchIn) -> tuple[RecallHit, ...]:
-    roles = {"function": "tool"}
+async def _search(
+    core: Core, actor: actors.Actor, body: MessageSearchIn, roles: tuple[Role, ...]
+) -> tuple[RecallHit, ...]:
     query = RecallQuery(
         text=body.query or "",
-        roles=SEARCHED if body.roles is None else tuple(Role(roles.get(role, role)) for role in body.roles),
+        roles=roles,
         since=body.start_date,
         until=body.end_date,
         conversation_id=body.conversation_id,
@@ -110,7 +117,7 @@ def _scored(hit: RecallHit) -> WireObject:
 def _found(hit: RecallHit) -> WireObject:
     message = hit.message
     return {
-        "message_type": f"{'user' if message.role is Role.TOOL else message.role.value}_message",
+        "message_type": f"{message.role.value}_message",
         "content": hit.text,
         "message_id": message.id,
         "agent_id": message.agent_id,
