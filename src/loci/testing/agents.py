@@ -20,8 +20,8 @@ from loci.store.base import Store
 from loci.store.conversations import default_id
 from loci.store.messages import MessageFilter
 from loci.testing.models import FixedModels
+from loci.testing.runners import NoRunner
 from loci.testing.stores import open_store
-from loci.tools.absent import NoSandbox
 from loci.tools.base import BuiltinTool
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.core import CORE_BUILTINS
@@ -128,7 +128,7 @@ async def bench(folder: Path, tools: Tools, setup: Setup | None = None) -> Async
             models=models,
             clock=clock,
             builtins=builtins,
-            runner=NoSandbox(),
+            runner=NoRunner(),
             limits=chosen.limits,
         )
         await real.write(ensure_builtins, ACTOR, SYSTEM, builtins, clock.now())

@@ -81,7 +81,7 @@ class BuiltinTool:
 
 
 class ToolRunner(Protocol):
-    """Runs stored tools whose code is not ours (sandbox, MCP): a later capability stands behind the same port."""
+    """Runs stored tools whose code is not ours: in the sandbox, or on an MCP server."""
 
     async def run(self, tool: Tool, context: ToolContext, args: JsonObject) -> ToolOutcome:
         """Run it. Raises NotAvailable, with how to make it available, when this server cannot."""
