@@ -10,7 +10,7 @@ from typing import assert_never
 
 from loci.agent import context, deciding, relief, saving, toolcalls
 from loci.agent.kinds import split_arguments
-from loci.agent.turn import Kit, ModelCall, Stopped, Turn, Work
+from loci.agent.turn import Kit, Stopped, Turn, Work
 from loci.errors import LociError, ModelFault
 from loci.ids import new_id
 from loci.model.base import Failed, Finished, ModelRequest, ReasoningDelta, TextDelta, ToolCallDelta
@@ -125,21 +125,15 @@ async def _ask(turn: Turn, kit: Kit, request: ModelRequest, work: Work) -> Finis
         if isinstance(event, Finished | Failed):
             turn.partial = ""
             work.model_s = kit.clock.monotonic_s() - work.started_s
-            if kit.calls is not None:
-                sent = replace(request, messages=tuple(request.messages))  # the window will grow
-                kit.calls.append(
-                    ModelCall(
-                        actor=turn.actor,
-                        run=turn.run,
-                        step_id=work.step_id,
-                        call_type="agent_step",
-                        model=turn.model,
-                        request=sent,
-                        answer=event,
-                        duration_s=work.model_s,
-                        ended_at=kit.clock.now(),
-                    )
-                )
+            turn.note_call(
+                kit,
+                turn.model,
+                request,
+                event,
+                call_type="agent_step",
+                duration_s=work.model_s,
+                step_id=work.step_id,
+            )
             return event
         if turn.first_token_s is None:
             turn.first_token_s = kit.clock.monotonic_s()
@@ -246,7 +240,14 @@ async def _act(turn: Turn, kit: Kit, work: Work, prepared: list[toolcalls.Prepar
     turn.run, turn.known_version, turn.stale = saved.run, saved.version, saved.stale
     turn.context_tokens = saved.context_tokens
     turn.replies = {}
-    _tell_step(turn, work, saved, [item.call.id for item in prepared if item.asks])
+    _tell_answer(turn, work, asked=[item.call.id for item in prepared if item.asks])
+    rest = [message for message in saved.new if message is not work.assistant]
+    turn.window.add(rest)
+    turn.window.version += 1
+    turn.counted_bytes = turn.window.messages_bytes
+    for message in rest:
+        turn.emit(MessageStored(message=message))
+    turn.emit(StepEnded(step_id=work.step_id, usage=work.usage, context_tokens=turn.context_tokens))
     return saved.ending
 
 
@@ -256,14 +257,3 @@ def _tell_answer(turn: Turn, work: Work, *, asked: Sequence[str]) -> None:
         turn.emit(
             MessageStored(message=work.assistant, streamed=work.streamed, asks_approval=bool(asked), asked=tuple(asked))
         )
-
-
-def _tell_step(turn: Turn, work: Work, saved: saving.Saved, asked: Sequence[str]) -> None:
-    _tell_answer(turn, work, asked=asked)
-    rest = [message for message in saved.new if message is not work.assistant]
-    turn.window.add(rest)
-    turn.window.version += 1
-    turn.counted_bytes = turn.window.messages_bytes
-    for message in rest:
-        turn.emit(MessageStored(message=message))
-    turn.emit(StepEnded(step_id=work.step_id, usage=work.usage, context_tokens=turn.context_tokens))

@@ -12,7 +12,7 @@ from datetime import datetime
 from loci.agent import context, saving
 from loci.agent.compile import time_text
 from loci.agent.prompts import pressure_warning, summary_prompt
-from loci.agent.turn import Kit, ModelCall, Turn
+from loci.agent.turn import Kit, Turn
 from loci.errors import NotFound
 from loci.ids import new_id
 from loci.memory import compaction
@@ -178,20 +178,8 @@ async def _ask(turn: Turn, kit: Kit, model: Model, request: ModelRequest) -> str
     async for event in model.stream(request):
         if not isinstance(event, Finished | Failed):
             continue
-        if kit.calls is not None:
-            kit.calls.append(
-                ModelCall(
-                    actor=turn.actor,
-                    run=turn.run,
-                    step_id=None,
-                    call_type="summarization",
-                    model=model,
-                    request=request,
-                    answer=event,
-                    duration_s=kit.clock.monotonic_s() - began_s,
-                    ended_at=kit.clock.now(),
-                )
-            )
+        took_s = kit.clock.monotonic_s() - began_s
+        turn.note_call(kit, model, request, event, call_type="summarization", duration_s=took_s)
         if isinstance(event, Finished):
             turn.usage += with_cost(model.info, event.usage)
             return "".join(part.text for part in event.parts if isinstance(part, Text)).strip()

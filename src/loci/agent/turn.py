@@ -8,7 +8,7 @@ or by hand is never missed.
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -217,6 +217,34 @@ class Turn:
         if self.context_tokens:
             return self.context_tokens + estimate(self.window.messages_bytes - self.counted_bytes, self.ratio(kit))
         return bill(self.window, self.bundle, self.ratio(kit)).total
+
+    def note_call(  # noqa: PLR0913  what there is to know of a call
+        self,
+        kit: Kit,
+        model: Model,
+        request: ModelRequest,
+        answer: Finished | Failed,
+        *,
+        call_type: CallType,
+        duration_s: float,
+        step_id: str | None = None,
+    ) -> None:
+        """Leave a note of a call that has ended, if anybody wants to know."""
+        if kit.calls is None:
+            return
+        kit.calls.append(
+            ModelCall(
+                actor=self.actor,
+                run=self.run,
+                step_id=step_id,
+                call_type=call_type,
+                model=model,
+                request=replace(request, messages=tuple(request.messages)),  # the window will grow
+                answer=answer,
+                duration_s=duration_s,
+                ended_at=kit.clock.now(),
+            )
+        )
 
     def client_tools(self) -> dict[str, ToolSchema]:
         """Tools that the client runs itself, by name."""
