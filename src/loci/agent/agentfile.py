@@ -255,7 +255,7 @@ def _put_tool(  # noqa: PLR0913  one tool
             warnings.append(f"The tool '{tool.name}' ({tool.tool_type}) was left out: {origin} does not offer it here.")
             return None
         return tools.insert(tx, actor, author, replace(tool, id=new_id("tool")), now).id
-    ours = here.source_code is None
+    ours = here.is_builtin
     if tool.source_code is not None and ours:
         warnings.append(f"The tool '{tool.name}' of the file was left out: this server has its own of that name.")
     if override and not ours and tool.source_code is not None:

@@ -123,7 +123,7 @@ def _checked(
         return Prepared(call=call, args=args, heartbeat=heartbeat, asks="client")
     if call.id not in turn.replies and rules.needs_approval(turn.bundle.agent.tool_rules, call.name):
         return Prepared(call=call, args=args, heartbeat=heartbeat, asks="approval")
-    builtin = kit.builtins.get(tool.name) if tool.source_code is None else None
+    builtin = kit.builtins.get(tool.name) if tool.is_builtin else None
     return Prepared(call=call, args=args, heartbeat=heartbeat, builtin=builtin, tool=None if builtin else tool)
 
 

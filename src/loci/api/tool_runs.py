@@ -27,7 +27,7 @@ async def run_tool(core: Core, actor: Actor, agent_id: str, name: str, args: Jso
     if tool is None:
         raise NotFound(f"Agent {agent_id} has no tool '{name}'.", hint="Attach it first.")
     fitting = fit(tool.schema(), args)
-    builtin = core.builtins.get(name) if tool.source_code is None else None
+    builtin = core.builtins.get(name) if tool.is_builtin else None
     if builtin is not None and builtin.memory is not None:
         outcome = await core.store.write(_edit, core, actor, agent_id, builtin, fitting)
     else:

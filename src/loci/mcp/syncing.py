@@ -21,8 +21,6 @@ from loci.types.tools import Tool, ToolType
 
 STATUS = "mcp:SCHEMA_STATUS"
 WARNINGS = "mcp:SCHEMA_WARNINGS"
-STUB = 'def {name}(**arguments):\n    raise RuntimeError("It runs on an MCP server, not here.")\n'
-"""What stands where other tools have their source. A tool without source would be taken for a built-in one."""
 CHANGED = "it is not what was registered; refresh the server to take it over"
 
 
@@ -115,7 +113,6 @@ def _row(server: McpServer, offer: OfferedTool, known: Tool) -> Tool:
         known,
         description=offer.description,
         json_schema={"name": known.name, "description": offer.description, "parameters": offer.schema},
-        source_code=STUB.format(name=known.name.replace("-", "_")),
         tags=belonging["tags"],
         metadata={**belonging["metadata"], **health},
     )

@@ -19,7 +19,7 @@ def ensure_builtins(
     known = tools.by_names(tx, actor, list(builtins))
     for name, builtin in builtins.items():
         stored = known.get(name)
-        if stored is not None and stored.source_code is not None:
+        if stored is not None and not stored.is_builtin:
             continue
         wanted = _builtin_row(name, builtin, stored)
         if stored is None:

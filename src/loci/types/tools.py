@@ -59,6 +59,11 @@ class Tool:
     updated_at: datetime | None = None
     created_by: str | None = None
 
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it came with the server: neither written by somebody nor offered by an MCP server."""
+        return self.tool_type not in (ToolType.CUSTOM, ToolType.EXTERNAL_MCP)
+
     def schema(self) -> ToolSchema:
         """The part of the tool that a model is shown."""
         parameters = self.json_schema.get("parameters")
