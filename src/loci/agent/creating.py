@@ -40,6 +40,23 @@ class NewBlock:
     tags: tuple[str, ...] = ()
     metadata: JsonObject = field(default_factory=lambda: EMPTY)
     template_name: str | None = None
+    is_template: bool = False
+
+    def block(self) -> Block:
+        """The block, with an id of its own."""
+        return Block(
+            id=new_id("block"),
+            label=self.label,
+            value=self.value,
+            description=self.description,
+            limit_chars=self.limit_chars,
+            read_only=self.read_only,
+            hidden=self.hidden,
+            tags=self.tags,
+            metadata=self.metadata,
+            template_name=self.template_name,
+            is_template=self.is_template,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,18 +260,8 @@ def _blocks(
 
 
 def _block(new: NewBlock) -> Block:
-    return Block(
-        id=new_id("block"),
-        label=new.label,
-        value=new.value,
-        description=new.description if new.description is not None else default_block_description(new.label),
-        limit_chars=new.limit_chars,
-        read_only=new.read_only,
-        hidden=new.hidden,
-        tags=new.tags,
-        metadata=new.metadata,
-        template_name=new.template_name,
-    )
+    described = new.description if new.description is not None else default_block_description(new.label)
+    return replace(new.block(), description=described)
 
 
 def _first_window(

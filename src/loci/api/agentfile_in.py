@@ -208,20 +208,7 @@ class _Reading:
 
     def _block(self, item: JsonObject, where: str) -> Block:
         body = _valid(BlockIn, {key: value for key, value in item.items() if value is not None}, where)
-        new = body.new_block()
-        return Block(
-            id="",
-            label=new.label,
-            value=new.value,
-            description=new.description,
-            limit_chars=new.limit_chars,
-            read_only=new.read_only,
-            hidden=new.hidden,
-            tags=new.tags,
-            metadata=new.metadata,
-            template_name=new.template_name,
-            is_template=body.is_template or False,
-        )
+        return body.new_block().block()
 
     def _tool(self, item: JsonObject, where: str) -> Tool | None:
         schema = _object(item.get("json_schema"))

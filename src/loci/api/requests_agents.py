@@ -68,6 +68,7 @@ class BlockIn(BlockFields):
             tags=tuple(self.tags or ()),
             metadata=cast("JsonObject", self.metadata or {}),
             template_name=self.template_name,
+            is_template=self.is_template or False,
         )
 
 

@@ -16,7 +16,6 @@ from loci.api.requests_agents import BlockFields, BlockIn, Count, Label, LongTex
 from loci.api.shapes import BlockShape, DeletedBlockShape
 from loci.api.shapes_agents import AgentShape
 from loci.api.wire_values import wire_block
-from loci.ids import new_id
 from loci.store import agents, blocks
 from loci.store.agents import AgentFilter
 from loci.store.base import Transaction
@@ -104,20 +103,7 @@ async def list_blocks(services: Services, actor: Actor, page: OldestFirst, chose
 @router.post("/blocks", response_model=BlockShape)
 async def create_block(body: BlockIn, services: Services, actor: Actor) -> Response:
     """Make a block; it is attached to nobody."""
-    new = body.new_block()
-    block = Block(
-        id=new_id("block"),
-        label=new.label,
-        value=new.value,
-        description=new.description,
-        limit_chars=new.limit_chars,
-        read_only=new.read_only,
-        hidden=new.hidden,
-        tags=new.tags,
-        metadata=new.metadata,
-        template_name=new.template_name,
-        is_template=body.is_template or False,
-    )
+    block = body.new_block().block()
     now = services.clock.now()
     return json_answer(wire_block(await services.store.write(blocks.insert, actor, author_of(actor), block, now)))
 
