@@ -300,6 +300,27 @@ async def test_every_line_has_somebody_to_answer_for_it(memory: Memory):
     assert [entry.action for entry in history] == ["create", "update", "update"]
 
 
+async def test_old_lines_are_laid_to_the_oldest_change_that_is_looked_at(memory: Memory):
+    await memory.create("human", "old")
+    for number in range(journal.BLAME_CHANGES_MAX):
+        await memory.write("human", f"old\n{number}", author=AUTHOR)
+    block = await memory.block("human")
+    old, new = await memory.store.read(journal.blame, ME, block.id)
+
+    assert (old.text, new.text) == ("old", str(journal.BLAME_CHANGES_MAX - 1))
+    assert new.entry.seq - old.entry.seq == journal.BLAME_CHANGES_MAX - 1
+
+
+async def test_a_block_of_very_many_lines_is_told_apart_by_its_history_alone(memory: Memory):
+    block = await memory.create("human", "\n" * journal.BLAME_LINES_MAX)
+    with pytest.raises(BadRequest, match="at most 2000"):
+        await memory.store.read(journal.blame, ME, block.id)
+    await memory.write("human", "short\nagain", author=AUTHOR)
+    told = await memory.store.read(journal.blame, ME, block.id)
+
+    assert [line.entry.action for line in told] == ["update", "update"]
+
+
 async def test_the_journal_of_an_agent_turns_its_pages(memory: Memory):
     block = await memory.create("human", "0")
     for number in range(5):

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher, unified_diff
 
-from loci.errors import NotFound
+from loci.errors import BadRequest, NotFound
 from loci.store import blocks, journal
 from loci.store.base import Transaction
 from loci.store.blocks import from_snapshot
 from loci.types.actor import Actor
 from loci.types.memory import Block, JournalEntry, Subject
+
+BLAME_CHANGES_MAX = 500
+BLAME_LINES_MAX = 2_000
+"""Each version is compared with the one before, line by line: so much is done within a second or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,8 @@ def history(tx: Transaction, actor: Actor, subject: Subject, subject_id: str) ->
 
 def block_at(tx: Transaction, actor: Actor, block_id: str, at: datetime) -> Block | None:
     """A block as it stood at a time; None if it was not yet made or was deleted then."""
-    entries = journal.of_subject(tx, actor, Subject.BLOCK, block_id, until=at)
-    after = entries[-1].after if entries else None
+    entries = journal.of_subject(tx, actor, Subject.BLOCK, block_id, until=at, newest_rows=1)
+    after = entries[0].after if entries else None
     return from_snapshot(block_id, after) if isinstance(after, Mapping) else None
 
 
@@ -52,14 +56,28 @@ def blocks_at(tx: Transaction, actor: Actor, agent_id: str, at: datetime) -> lis
 
 
 def blame(tx: Transaction, actor: Actor, block_id: str) -> list[Line]:
-    """For each line of a block the change that brought it in. Raises NotFound."""
+    """For each line of a block the change that brought it in.
+
+    Only the newest BLAME_CHANGES_MAX changes are looked at; what is older is laid to the oldest of them. Raises NotFound,
+    and BadRequest for a block of too many lines.
+    """
     block = blocks.get(tx, actor, block_id)
-    entries = [
-        entry for entry in journal.of_subject(tx, actor, Subject.BLOCK, block_id) if isinstance(entry.after, Mapping)
-    ]
+    count = len(_lines(block.value))
+    if count > BLAME_LINES_MAX:
+        raise BadRequest(
+            f"The block has {count} lines; who wrote them can be told of at most {BLAME_LINES_MAX}.",
+            hint="Its history tells each change.",
+        )
+    newest = journal.of_subject(tx, actor, Subject.BLOCK, block_id, newest_rows=BLAME_CHANGES_MAX)
+    entries = [entry for entry in newest if isinstance(entry.after, Mapping)]
     values = [from_snapshot(block_id, entry.after).value for entry in entries if isinstance(entry.after, Mapping)]
-    origins = blame_lines(values)
-    return [Line(text=text, entry=entries[origin]) for text, origin in zip(_lines(block.value), origins, strict=True)]
+    too_long = [number for number, value in enumerate(values) if value.count("\n") >= BLAME_LINES_MAX]
+    first = too_long[-1] + 1 if too_long else 0
+    origins = blame_lines(values[first:])
+    return [
+        Line(text=text, entry=entries[first + origin])
+        for text, origin in zip(_lines(block.value), origins, strict=True)
+    ]
 
 
 def blame_lines(values: Sequence[str]) -> list[int]:

@@ -102,9 +102,17 @@ def from_row(row: Row) -> JournalEntry:
 
 
 def of_subject(
-    tx: Transaction, actor: Actor, subject: Subject, subject_id: str, *, until: datetime | None = None
+    tx: Transaction,
+    actor: Actor,
+    subject: Subject,
+    subject_id: str,
+    *,
+    until: datetime | None = None,
+    newest_rows: int | None = None,
 ) -> list[JournalEntry]:
-    """All entries about one thing, oldest first; with `until`, those that were written by then."""
+    """The entries about one thing, oldest first: with `until`, those that were written by then; with `newest_rows`,
+    only the last of them.
+    """
     params: dict[str, SqlValue] = {
         "subject": subject.value,
         "subject_id": subject_id,
@@ -114,7 +122,10 @@ def of_subject(
     if until is not None:
         sql += " and at <= :until"
         params["until"] = time_text(until)
-    return [from_row(row) for row in tx.all(sql + " order by seq", params)]
+    if newest_rows is None:
+        return [from_row(row) for row in tx.all(sql + " order by seq", params)]
+    rows = tx.all(sql + " order by seq desc limit :newest_rows", {**params, "newest_rows": newest_rows})
+    return [from_row(row) for row in reversed(rows)]
 
 
 def of_change_set(tx: Transaction, actor: Actor, change_set_id: str) -> list[JournalEntry]:

@@ -35,7 +35,7 @@ def _of_agent(tx: Transaction, actor: actors.Actor, agent_id: str, page: Page) -
 
 def _of_block(tx: Transaction, actor: actors.Actor, block_id: str, page: Page) -> list[JournalEntry]:
     found = journal.page_of_subject(tx, actor, Subject.BLOCK, block_id, page)
-    if not found and not journal.of_subject(tx, actor, Subject.BLOCK, block_id):
+    if not found and not journal.of_subject(tx, actor, Subject.BLOCK, block_id, newest_rows=1):
         raise NotFound(f"There is no block {block_id}, and there never was.")
     return found
 
