@@ -224,6 +224,17 @@ async def test_a_running_worker_begins_as_soon_as_it_is_asked(store: Store, cloc
         await work.close()
 
 
+async def test_closing_ends_it_also_while_it_is_being_woken(store: Store, clock: FakeClock) -> None:
+    for _ in range(30):
+        work = working(store, clock, Diary())
+        await work.start()
+        for _ in range(3):
+            await work.run_due()  # by then it waits to be woken
+        await ask(store, work, NewJob(kind="dig"))
+        async with asyncio.timeout(5):
+            await work.close()
+
+
 async def test_a_cancelled_job_stops_and_does_not_come_back(store: Store, clock: FakeClock) -> None:
     begun = asyncio.Event()
 

@@ -98,7 +98,7 @@ class Jobs:
         """Do all that is due and wait for its end; how many attempts that took. For tests and one-off commands."""
         count = 0
         while True:
-            started = await self._begin()
+            started = await self._begin(await self._due())
             count += started
             if not started and not self._tasks:
                 return count
@@ -109,30 +109,33 @@ class Jobs:
             self._wake.clear()
             pause_s = POLL_S
             try:
-                if await self._begin() == 0:
-                    pause_s = await self._pause_s()
+                due = await self._due()
+                if await self._begin(due) == 0:
+                    pause_s = self._pause_s(due)
             except StoreFailure as failure:
                 log.warning("background work waits for the database: %s", failure)
             with suppress(TimeoutError):
-                # Real time, whatever the clock says: a clock that tests move would make this loop spin.
-                await asyncio.wait_for(self._wake.wait(), pause_s)
+                # Real time, whatever the clock says: a clock that tests move would make this loop spin. Not wait_for:
+                # before Python 3.12 it swallows a cancellation that comes together with the event.
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
 
-    async def _pause_s(self) -> float:
-        due = await self._store.read(jobs.next_due, list(self._kinds)) if self._kinds else None
+    async def _due(self) -> datetime | None:
+        """When the next job is due that this process can do."""
+        return await self._store.read(jobs.next_due, list(self._kinds)) if self._kinds else None
+
+    def _pause_s(self, due: datetime | None) -> float:
         if due is None or len(self._tasks) >= CONCURRENCY_MAX:
             return POLL_S
         return min(POLL_S, max(0.01, (due - self._clock.now()).total_seconds()))
 
-    async def _begin(self) -> int:
+    async def _begin(self, due: datetime | None) -> int:
         """Claim what is due and set it going; how many jobs."""
         free, now = CONCURRENCY_MAX - len(self._tasks), self._clock.now()
-        if free <= 0 or not self._kinds:
+        if free <= 0 or due is None or due > now:
             return 0
-        kinds = list(self._kinds)
-        due = await self._store.read(jobs.next_due, kinds)
-        if due is None or due > now:
-            return 0
-        claimed = await self._store.write(jobs.claim, kinds, free, now, now + timedelta(seconds=LEASE_S))
+        until = now + timedelta(seconds=LEASE_S)
+        claimed = await self._store.write(jobs.claim, list(self._kinds), free, now, until)
         for actor, job in claimed:
             task = asyncio.create_task(self._do(actor, job), name=job.id)
             self._tasks[job.id] = task

@@ -58,8 +58,8 @@ def blocks_at(tx: Transaction, actor: Actor, agent_id: str, at: datetime) -> lis
 def blame(tx: Transaction, actor: Actor, block_id: str) -> list[Line]:
     """For each line of a block the change that brought it in.
 
-    Only the newest BLAME_CHANGES_MAX changes are looked at; what is older is laid to the oldest of them. Raises NotFound,
-    and BadRequest for a block of too many lines.
+    Only the newest BLAME_CHANGES_MAX changes are looked at; what is older is laid to the oldest of them.
+    Raises NotFound, and BadRequest for a block of too many lines.
     """
     block = blocks.get(tx, actor, block_id)
     count = len(_lines(block.value))
