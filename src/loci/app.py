@@ -22,6 +22,9 @@ from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
 from loci.config import LOOPBACK, Settings
 from loci.errors import BadRequest
+from loci.files.finding import FolderSearch
+from loci.files.intake import Intake
+from loci.files.reading import Reader
 from loci.jobs.worker import Jobs
 from loci.mcp.base import Limits as McpLimits
 from loci.mcp.servers import McpServers, Outside
@@ -37,6 +40,7 @@ from loci.store.sqlite import SQLiteStore
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
 from loci.tools.builtin.agents import agent_builtins
 from loci.tools.builtin.code import code_builtins
+from loci.tools.builtin.files import file_builtins
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.builtin.web import web_builtins
 from loci.tools.core import CORE_BUILTINS
@@ -110,6 +114,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
             registry.start()
         await core.runs.resume()
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
+        await core.intake.open()
         await core.jobs.start()
         yield core
     finally:
@@ -134,12 +139,14 @@ def _given(models: Models | None) -> Models:
 
 def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) -> Core:
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
+    folder_search, jobs = FolderSearch(store, models, clock), Jobs(store, clock)
     door, vault = Door(), Vault(settings.home)
     sandbox = build_sandbox(settings, door)
     builtins: dict[str, BuiltinTool] = {
         **CORE_BUILTINS,
         **memory_builtins(recall, archive),
         **code_builtins(sandbox),
+        **file_builtins(store, clock, folder_search),
         **web_builtins(settings.web, vault),
     }
     mcp = McpServers(_mcp_outside(settings, clock, store, vault))
@@ -171,11 +178,12 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         models=models,
         kit=kit,
         runs=runs,
-        jobs=Jobs(store, clock),
+        jobs=jobs,
         traces=Traces(kit, bounds),
         streams=Streams(store, clock, retention_s=settings.stream_retention_s),
         recall=recall,
         archive=archive,
+        intake=Intake(store, jobs, clock, folder_search, Reader()),
         builtins=builtins,
         runner=runner,
         source_tools=source_tools,

@@ -3,7 +3,7 @@
     LociError
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
-    ├── TooLarge 413 · NotAvailable 501
+    ├── TooLarge 413 · UnsupportedMedia 415 · NotAvailable 501
     ├── AddressRefused 400 · FetchFailed 502 · McpFailed 502 (McpTimedOut 408)
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
@@ -101,6 +101,12 @@ class TooLarge(LociError):
     """The request is larger than this server takes."""
 
     status = 413
+
+
+class UnsupportedMedia(LociError):
+    """A file of this kind cannot be read here."""
+
+    status = 415
 
 
 class AddressRefused(BadRequest):

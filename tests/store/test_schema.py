@@ -65,7 +65,7 @@ async def test_every_table_carries_its_organisation(tmp_path: Path) -> None:
         bare = [
             name
             for name in tables
-            if not name.startswith(("sqlite_", "message_words", "passage_words"))
+            if not name.startswith(("sqlite_", "message_words", "passage_words", "chunk_words"))
             and "organization_id" not in await store.read(columns, name)
         ]
 

@@ -4,17 +4,22 @@ The order is stable, slow, volatile, and equal inputs give equal bytes, so that 
 memory changes. The layout is the one that Letta V1 agents know.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loci.types.agents import Agent
+from loci.types.files import Directory, FileView
 from loci.types.json import JsonObject
 from loci.types.memory import Block
 
 CORE_MEMORY = "{CORE_MEMORY}"
 """Where memory goes in a system text that has this placeholder; at the end in one that has not."""
+
+_OUR_ENDS = re.compile(r"</(?=\s*(?:value|file|directory|directories|memory_blocks|memory_metadata)\b)", re.IGNORECASE)
+"""What a file may not say: it would end the place that the prompt gives it."""
 
 _LINE_NOTE = "# NOTE: line numbers below are only a view. Never write them into memory."
 
@@ -38,7 +43,7 @@ class CompiledPrompt:
     parts: tuple[tuple[str, str], ...]
 
 
-def compile_system(
+def compile_system(  # noqa: PLR0913  what a prompt is made of
     agent: Agent,
     blocks: Sequence[Block],
     *,
@@ -46,6 +51,7 @@ def compile_system(
     metadata: PromptMetadata,
     line_numbers: bool = False,
     skills: Sequence[JsonObject] = (),
+    directories: Sequence[Directory] = (),
 ) -> CompiledPrompt:
     """The system prompt of an agent."""
     memory: list[tuple[str, str]] = []
@@ -53,6 +59,8 @@ def compile_system(
         memory.append(("core_memory", _core_memory(blocks, line_numbers=line_numbers) + "\n\n"))
     if rules_text:
         memory.append(("tool_usage_rules", f"<tool_usage_rules>\n{rules_text}\n</tool_usage_rules>\n\n"))
+    if directories:
+        memory.append(("directories", _directories(agent, directories) + "\n\n"))
     if skills:
         memory.append(("skills", _skills(skills) + "\n\n"))
     memory.append(("external_memory_summary", _metadata(agent, metadata)))
@@ -84,6 +92,57 @@ def _block(block: Block, *, line_numbers: bool) -> str:
         f"<{block.label}>\n<description>\n{block.description or ''}\n</description>\n"
         f"<metadata>\n{chr(10).join(facts)}\n</metadata>\n<value>\n{value}\n</value>\n</{block.label}>"
     )
+
+
+def _directories(agent: Agent, directories: Sequence[Directory]) -> str:
+    opened = sum(seen.is_open for directory in directories for seen in directory.views)
+    lines = [
+        "<directories>",
+        "<file_limits>",
+        f"- current_files_open={opened}",
+        f"- max_files_open={agent.max_files_open}",
+        "</file_limits>",
+    ]
+    for directory in directories:
+        lines += _directory(agent, directory)
+    return "\n".join([*lines, "</directories>"])
+
+
+def _directory(agent: Agent, directory: Directory) -> list[str]:
+    folder = directory.folder
+    lines = [f'<directory name="{folder.name}">']
+    if folder.description:
+        lines += ["<description>", _defused(folder.description), "</description>"]
+    if folder.instructions:
+        lines += ["<instructions>", _defused(folder.instructions), "</instructions>"]
+    for seen in directory.views:
+        lines += _file(agent, seen)
+    if directory.left_out:
+        lines.append(f"[{directory.left_out} more files: find them with grep_files or semantic_search_files]")
+    return [*lines, "</directory>"]
+
+
+def _file(agent: Agent, seen: FileView) -> list[str]:
+    path = f"{seen.file.folder_name}/{seen.file.name}"
+    if not seen.is_open:
+        return [f'<file status="closed" name="{path}"/>']
+    shown = _defused(seen.shown or "")
+    return [
+        f'<file status="open" name="{path}">',
+        "<metadata>",
+        "- read_only=true",
+        f"- chars_current={len(shown)}",
+        f"- chars_limit={agent.per_file_view_window_limit_chars}",
+        "</metadata>",
+        "<value>",
+        shown,
+        "</value>",
+        "</file>",
+    ]
+
+
+def _defused(text: str) -> str:
+    return _OUR_ENDS.sub("<\\\\/", text)
 
 
 def _skills(skills: Sequence[JsonObject]) -> str:

@@ -11,6 +11,7 @@ from loci.agent.prompts import boot_messages, default_block_description, system_
 from loci.agent.recompile import prompt_message
 from loci.agent.turn import Kit
 from loci.errors import BadRequest, Unprocessable
+from loci.files import holding
 from loci.ids import new_id
 from loci.store import agents, attachments, blocks, conversations, identities, messages, tools
 from loci.store.attachments import Attachment
@@ -108,6 +109,7 @@ class NewAgent:
     deployment_id: str | None = None
     entity_id: str | None = None
     identity_ids: tuple[str, ...] = ()
+    folder_ids: tuple[str, ...] = ()
     first_messages: tuple[FirstMessage, ...] | None = None
 
 
@@ -203,8 +205,12 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
     if wanted.identity_ids:
         identities.set_of_agent(tx, actor, author, agent.id, wanted.identity_ids, now=now)
     held = _blocks(tx, actor, author, wanted, agent, now)
-    # Attaching blocks counts up the version; the prompt is compiled from what stands at the end.
-    agent = replace(agent, memory_version=agents.memory_version(tx, actor, agent.id) if held else agent.memory_version)
+    if wanted.folder_ids:
+        holding.set_folders(tx, actor, author, agent, wanted.folder_ids, now)
+        chosen = tools.tools_of_agent(tx, actor, agent.id)
+    if held or wanted.folder_ids:
+        # Attaching counts up the version; the prompt is compiled from what stands at the end.
+        agent = replace(agent, memory_version=agents.memory_version(tx, actor, agent.id))
     return Created(
         agent=agent,
         blocks=tuple(held),
@@ -276,7 +282,10 @@ def _first_window(
     )
     talk = first_messages(agent, conversation.id, wanted.first_messages, now)
     metadata = PromptMetadata(compiled_at=now, recall_count=len(talk))
-    compiled = compile_system(agent, held, rules_text=rules_text(agent.tool_rules), metadata=metadata)
+    directories = holding.directories(tx, actor, agent.id) if wanted.folder_ids else ()
+    compiled = compile_system(
+        agent, held, rules_text=rules_text(agent.tool_rules), metadata=metadata, directories=directories
+    )
     prompt = prompt_message(agent, conversation, compiled.text, now)
     conversations.insert(tx, actor, replace(conversation, prefix=(prompt.id,)))
     messages.insert(tx, actor, [prompt, *talk])

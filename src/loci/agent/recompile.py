@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from loci.agent.compile import CompiledPrompt, PromptMetadata, compile_system
+from loci.files.holding import directories
 from loci.ids import new_id
 from loci.store import conversations, messages, passages
 from loci.store.base import Transaction
@@ -48,7 +49,13 @@ def compile_now(
         tags=tuple(passages.tags_of_agent(tx, actor, agent.id)),
         conversation_label="default" if conversation.is_default else conversation.id,
     )
-    return compile_system(agent, blocks, rules_text=rules_text(agent.tool_rules), metadata=metadata)
+    return compile_system(
+        agent,
+        blocks,
+        rules_text=rules_text(agent.tool_rules),
+        metadata=metadata,
+        directories=directories(tx, actor, agent.id),
+    )
 
 
 def prompt_message(agent: Agent, conversation: Conversation, text: str, now: datetime) -> Message:

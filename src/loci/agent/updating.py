@@ -7,6 +7,7 @@ from datetime import datetime
 from loci.agent.creating import author_of, first_messages
 from loci.agent.recompile import compile_now, recompile
 from loci.errors import Busy, NotFound
+from loci.files import holding
 from loci.store import agents, attachments, blocks, conversations, identities, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
@@ -28,6 +29,7 @@ class AgentChange:
     tool_ids: tuple[str, ...] | None = None
     block_ids: tuple[str, ...] | None = None
     identity_ids: tuple[str, ...] | None = None
+    folder_ids: tuple[str, ...] | None = None
     message_ids: tuple[str, ...] | None = None
 
 
@@ -45,6 +47,9 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
         _set_blocks(tx, actor, author, agent.id, change.block_ids, now=now)
     if change.identity_ids is not None:
         identities.set_of_agent(tx, actor, author, agent.id, change.identity_ids, now=now)
+    if change.folder_ids is not None:
+        holding.set_folders(tx, actor, author, agent, change.folder_ids, now)
+    holding.make_room(tx, actor, agent)
     if change.message_ids is not None:
         _set_window(tx, actor, agent.id, change.message_ids, now=now)
     return agents.update(tx, actor, author, agent, now)

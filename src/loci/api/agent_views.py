@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from loci.api.core import Core
 from loci.api.wire_agents import RELATIONS, AgentView, wire_agent
+from loci.api.wire_files import wire_folder
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import LociError
 from loci.model.base import EmbeddingInfo, ModelInfo
-from loci.store import agents, approvals, blocks, conversations, identities, messages, runs, tools
+from loci.store import agents, approvals, blocks, conversations, folders, identities, messages, runs, tools
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.agents import Agent
@@ -33,6 +34,7 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
     own = tools.tools_of_agents(tx, actor, ids) if "agent.tools" in shown else {}
     people = identities.ids_of_agents(tx, actor, ids)
     known = _people(tx, actor, people.values()) if "agent.identities" in shown else {}
+    attached = folders.of_agents(tx, actor, ids) if "agent.sources" in shown else {}
     last = runs.last_of_agents(tx, actor, ids)
     windows = conversations.main_windows(tx, actor, ids)
     return [
@@ -40,6 +42,7 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
             agent=agent,
             blocks=held.get(agent.id, ()),
             tools=own.get(agent.id, ()),
+            folders=attached.get(agent.id, ()),
             message_ids=windows.get(agent.id, ()),
             identity_ids=people[agent.id],
             identities=[known[identity_id] for identity_id in people[agent.id] if identity_id in known],
@@ -75,6 +78,7 @@ async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
     return replace(
         view,
         secrets=secrets,
+        sources=[wire_folder(folder, await embedding_info(core, folder.embedding)) for folder in view.folders],
         model=await model_info(core, agent.model),
         embedding=await embedding_info(core, agent.embedding),
     )

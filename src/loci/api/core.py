@@ -12,6 +12,7 @@ from loci.agent.turn import Kit
 from loci.api.streams import Streams
 from loci.clock import Clock
 from loci.config import Settings
+from loci.files.intake import Intake
 from loci.jobs.worker import Jobs
 from loci.mcp.servers import McpServers
 from loci.memory.archive import ArchiveSearch
@@ -40,6 +41,7 @@ class Core:
     streams: Streams
     recall: Recall
     archive: ArchiveSearch
+    intake: Intake
     builtins: Mapping[str, BuiltinTool]
     runner: ToolRunner
     source_tools: SourceRunner

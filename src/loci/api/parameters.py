@@ -20,6 +20,8 @@ ToolId = Annotated[str, Path(pattern=f"^tool-{UUID}$", description="Id of the to
 PassageId = Annotated[str, Path(pattern=f"^passage-{UUID}$", description="Id of the passage.")]
 ArchiveId = Annotated[str, Path(pattern=f"^archive-{UUID}$", description="Id of the archive.")]
 JobId = Annotated[str, Path(pattern=f"^job-{UUID}$", description="Id of the job.")]
+FolderId = Annotated[str, Path(pattern=f"^source-{UUID}$", description="Id of the folder.")]
+FileId = Annotated[str, Path(pattern=f"^file-{UUID}$", description="Id of the file.")]
 MessageId = Annotated[str, Path(pattern=f"^message-{UUID}$", description="Id of the message.")]
 RunId = Annotated[str, Path(pattern=f"^run-{UUID}$", description="Id of the run.")]
 StepId = Annotated[str, Path(pattern=f"^step-{UUID}$", description="Id of the step.")]

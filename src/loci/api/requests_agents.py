@@ -136,6 +136,8 @@ class AgentFields(Body):
     secrets: dict[Secret, LongText] | None = None
     tool_exec_environment_variables: dict[Secret, LongText] | None = None
     identity_ids: Names | None = None
+    folder_ids: Names | None = None
+    source_ids: Names | None = None
     timezone: Name | None = None
     message_buffer_autoclear: bool | None = None
     enable_sleeptime: bool | None = None
@@ -160,6 +162,11 @@ class AgentFields(Body):
         """The context window that is asked for."""
         given = self.llm_config.get("context_window") if self.llm_config else None
         return self.context_window_limit or (given if isinstance(given, int) and given > 0 else None)
+
+    def folders(self) -> tuple[str, ...] | None:
+        """The folders that are to be attached, under either of their names."""
+        given = [ids for ids in (self.folder_ids, self.source_ids) if ids is not None]
+        return tuple(dict.fromkeys(folder_id for ids in given for folder_id in ids)) if given else None
 
     def environment(self) -> dict[str, str] | None:
         """Secrets, in plain text still."""
@@ -213,6 +220,7 @@ class AgentIn(AgentFields):
             template_id=self.template_id,
             base_template_id=self.base_template_id,
             identity_ids=tuple(self.identity_ids or ()),
+            folder_ids=self.folders() or (),
             first_messages=_first_messages(self.initial_message_sequence),
         )
 

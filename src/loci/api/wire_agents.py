@@ -13,6 +13,7 @@ from loci.model.base import EmbeddingInfo, ModelInfo
 from loci.store import agents as rows
 from loci.store.rules import rule_to_json
 from loci.types.agents import Agent
+from loci.types.files import Folder
 from loci.types.identities import Identity
 from loci.types.json import JsonValue
 from loci.types.memory import Block
@@ -40,6 +41,9 @@ class AgentView:
     agent: Agent
     blocks: Sequence[Block] = ()
     tools: Sequence[Tool] = ()
+    folders: Sequence[Folder] = ()
+    sources: Sequence[WireObject] = ()
+    """The folders as they are shown."""
     message_ids: Sequence[str] = ()
     identity_ids: Sequence[str] = ()
     identities: Sequence[Identity] = ()
@@ -82,9 +86,9 @@ def wire_agent(view: AgentView) -> WireObject:
         "memory": _memory(agent, held),
         "blocks": held,
         "tools": [wire_tool(tool) for tool in view.tools] if "agent.tools" in view.shown else [],
-        "sources": [],
         "identities": [wire_identity(item) for item in view.identities] if "agent.identities" in view.shown else [],
         "identity_ids": list(view.identity_ids),
+        "sources": list(view.sources) if "agent.sources" in view.shown else [],
         "secrets": secrets,
         "tool_exec_environment_variables": secrets,
         "pending_approval": view.pending if "agent.pending_approval" in view.shown else None,

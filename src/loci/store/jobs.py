@@ -158,13 +158,19 @@ def get(tx: Transaction, actor: Actor, job_id: str) -> Job:
     return from_row(row)
 
 
-def page(tx: Transaction, actor: Actor, page: Page, *, active_only: bool = False) -> list[Job]:
-    """Jobs in order of creation."""
+def page(
+    tx: Transaction, actor: Actor, page: Page, *, active_only: bool = False, folder_id: str | None = None
+) -> list[Job]:
+    """Jobs in order of creation; with `folder_id`, those about its files. Raises NotFound for a cursor that is none."""
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
     clause = page_clause(tx, actor, page, "jobs")
     select = f"select {COLUMNS} from jobs where organization_id = :organization_id"
     if active_only:
         select += " and status in ('pending', 'running')"
-    return [from_row(row) for row in clause.read(tx, select, {"organization_id": actor.organization_id})]
+    if folder_id is not None:
+        select += " and subject_id in (select id from files where folder_id = :folder_id)"
+        params["folder_id"] = folder_id
+    return [from_row(row) for row in clause.read(tx, select, params)]
 
 
 def cancel(tx: Transaction, actor: Actor, job_id: str, now: datetime) -> bool:

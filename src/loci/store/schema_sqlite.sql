@@ -1,6 +1,6 @@
 -- What only SQLite has: full-text indexes and vector rows. All of it is derived and can be rebuilt (see search.py),
 -- though vectors cost a call of the embedding model each. A scope is what one search looks through: the messages of an
--- agent, or the passages of an archive.
+-- agent, the passages of an archive, or the files of a folder.
 
 create table search_scopes (
     number integer primary key,
@@ -45,6 +45,11 @@ create virtual table passage_words using fts5 (
 );
 
 create virtual table message_words using fts5 (
+    words, content = '', contentless_delete = 1, detail = none,
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mc Mn'"
+);
+
+create virtual table chunk_words using fts5 (
     words, content = '', contentless_delete = 1, detail = none,
     tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mc Mn'"
 );

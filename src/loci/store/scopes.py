@@ -1,4 +1,4 @@
-"""What one search looks through: the messages of an agent, or the passages of an archive.
+"""What one search looks through: the messages of an agent, the passages of an archive, or the files of a folder.
 
 A scope has a small number (the prefix of its index terms), one narrow row for each text in it, and a `generation` that
 grows whenever rows go away, so that what is held in memory of it (see `shelf`) knows when to look again.
@@ -44,10 +44,12 @@ where scope = :scope and model = (select model from search_scopes where number =
 INSERT_WORDS = {
     "agent": "insert into message_words (rowid, words) values (:seq, :text)",
     "archive": "insert into passage_words (rowid, words) values (:seq, :text)",
+    "folder": "insert into chunk_words (rowid, words) values (:seq, :text)",
 }
 DELETE_WORDS = {
     "agent": "delete from message_words where rowid = :seq",
     "archive": "delete from passage_words where rowid = :seq",
+    "folder": "delete from chunk_words where rowid = :seq",
 }
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -59,11 +61,12 @@ class ScopeKind(StrEnum):
 
     AGENT = "agent"
     ARCHIVE = "archive"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeKey:
-    """The agent or archive whose texts are searched."""
+    """The agent, archive or folder whose texts are searched."""
 
     kind: ScopeKind
     id: str

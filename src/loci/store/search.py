@@ -25,6 +25,7 @@ from loci.types.messages import Role
 POSTINGS = {
     ScopeKind.AGENT: "message_words",
     ScopeKind.ARCHIVE: "passage_words",
+    ScopeKind.FOLDER: "chunk_words",
 }
 TAGGED = """
 select group_concat(passage_seq) as seq from passage_tags where archive_id = :archive_id and tag = :tag"""

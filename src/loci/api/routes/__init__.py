@@ -1,6 +1,7 @@
 """All routes, in the order in which the API document lists them."""
 
 from loci.api.routes import (
+    agent_files,
     agent_memory,
     agentfiles,
     agents,
@@ -8,6 +9,7 @@ from loci.api.routes import (
     blocks,
     completions,
     conversations,
+    folders,
     identities,
     internal,
     jobs,
@@ -31,6 +33,8 @@ ROUTERS = (
     agents.router,
     agent_memory.router,
     archives.router,
+    folders.router,
+    agent_files.router,
     blocks.router,
     identities.router,
     memory_history.router,

@@ -100,6 +100,8 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
     """Make an agent."""
     sealed = _sealed(services, actor, body)
     made = await creating.create(services.kit, actor, body.new_agent(sealed or {}))
+    if body.folders():
+        return json_answer(await wire_one(services, actor, made.agent.id))
     view = AgentView(
         agent=made.agent,
         blocks=made.blocks,
@@ -141,6 +143,7 @@ async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Service
         tool_ids=None if body.tool_ids is None else tuple(body.tool_ids),
         block_ids=None if body.block_ids is None else tuple(body.block_ids),
         identity_ids=None if body.identity_ids is None else tuple(body.identity_ids),
+        folder_ids=body.folders(),
         message_ids=None if body.message_ids is None else tuple(body.message_ids),
     )
     await services.store.write(updating.update, actor, change, now=services.clock.now())

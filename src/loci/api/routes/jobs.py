@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
-from loci.api.core import Actor, Services
+from loci.api.core import Actor, Core, Services
 from loci.api.parameters import Cursor, JobId, Limit, Order, page
 from loci.api.shapes import JobShape
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
+from loci.files.intake import FILE_JOB, stop_reading
 from loci.store import jobs
 from loci.store.base import Transaction
 from loci.types import actor as actors
@@ -69,19 +70,21 @@ def _wire(job: Job) -> WireObject:
 
 
 @router.get("/jobs", response_model=list[JobShape])
-async def list_jobs(services: Services, actor: Actor, wanted: Asked, active: bool = False) -> Response:
-    """Jobs by the time at which they were asked for."""
+async def list_jobs(
+    services: Services, actor: Actor, wanted: Asked, active: bool = False, source_id: str | None = None
+) -> Response:
+    """Jobs by the time at which they were asked for; with `source_id`, those about the files of that folder."""
 
     def found(tx: Transaction) -> list[Job]:
-        return jobs.page(tx, actor, wanted, active_only=active)
+        return jobs.page(tx, actor, wanted, active_only=active, folder_id=source_id)
 
     return json_answer([_wire(job) for job in await services.store.read(found)])
 
 
 @router.get("/jobs/active", response_model=list[JobShape])
-async def list_active_jobs(services: Services, actor: Actor, wanted: Asked) -> Response:
+async def list_active_jobs(services: Services, actor: Actor, wanted: Asked, source_id: str | None = None) -> Response:
     """Jobs that wait or are under way."""
-    return await list_jobs(services, actor, wanted, active=True)
+    return await list_jobs(services, actor, wanted, active=True, source_id=source_id)
 
 
 @router.get("/jobs/{job_id}", response_model=JobShape)
@@ -93,15 +96,22 @@ async def retrieve_job(job_id: JobId, services: Services, actor: Actor) -> Respo
 @router.patch("/jobs/{job_id}/cancel", response_model=JobShape)
 async def cancel_job(job_id: JobId, services: Services, actor: Actor) -> Response:
     """Call a job off, under way or not; one that has ended stays as it is."""
-    await services.jobs.cancel(actor, job_id)
+    await _call_off(services, actor, job_id)
     return json_answer(_wire(await services.store.read(jobs.get, actor, job_id)))
 
 
 @router.delete("/jobs/{job_id}", response_model=JobShape)
 async def delete_job(job_id: JobId, services: Services, actor: Actor) -> Response:
     """Forget a job; it is called off first if it has not ended."""
-    await services.jobs.cancel(actor, job_id)
+    await _call_off(services, actor, job_id)
     return json_answer(_wire(await services.store.write(_forget, actor, job_id)))
+
+
+async def _call_off(core: Core, actor: actors.Actor, job_id: str) -> None:
+    if await core.jobs.cancel(actor, job_id):
+        job = await core.store.read(jobs.get, actor, job_id)
+        if job.kind == FILE_JOB and job.subject_id is not None:
+            await core.store.write(stop_reading, actor, job.subject_id, core.clock.now())
 
 
 def _forget(tx: Transaction, actor: actors.Actor, job_id: str) -> Job:

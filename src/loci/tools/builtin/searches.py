@@ -37,7 +37,7 @@ class Searches:
         unknown = [name for name in names if name not in _ROLES]
         if unknown:
             raise ToolRefused(f"There is no role '{unknown[0]}'.", hint=f"Use {', '.join(_ROLES)}.")
-        limit, offset = _number(args, "limit", 5), _number(args, "offset", 0)
+        limit, offset = number_in(args, "limit", 5), number_in(args, "offset", 0)
         query = RecallQuery(
             text=_words(args),
             roles=tuple(_ROLES[name] for name in names),
@@ -67,8 +67,8 @@ class Searches:
             match_all_tags=mode == "all",
             since=_moment(args, "start_datetime", zone, ends=False),
             until=_moment(args, "end_datetime", zone, ends=True),
-            limit=min(max(1, _number(args, "top_k", 10)), RESULTS_MAX),
-            offset=max(0, _number(args, "offset", 0)),
+            limit=min(max(1, number_in(args, "top_k", 10)), RESULTS_MAX),
+            offset=max(0, number_in(args, "offset", 0)),
         )
         page = await self._archive.search(context.actor, context.agent.id, query)
         rows: list[dict[str, JsonValue]] = [
@@ -136,7 +136,8 @@ def _words(args: JsonObject) -> str:
     return query if isinstance(query, str) else ""
 
 
-def _number(args: JsonObject, name: str, default: int) -> int:
+def number_in(args: JsonObject, name: str, default: int) -> int:
+    """A whole number among the arguments of a tool."""
     value = args.get(name)
     if value is None:
         return default

@@ -1,0 +1,67 @@
+"""Search over folders, by words and meaning, and filling in the vectors that it compares."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loci.clock import Clock
+from loci.memory.embedding import Embedding
+from loci.memory.ranking import fuse
+from loci.model.base import Models
+from loci.store import chunks, scopes, search
+from loci.store.base import Store, Transaction
+from loci.store.scopes import ScopeKey, ScopeKind
+from loci.store.search import Candidate, Wanted
+from loci.store.shelf import Shelves
+from loci.types.actor import Actor
+from loci.types.files import Chunk, Folder
+
+CANDIDATES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkHit:
+    """A chunk with how well it fits, 0…1."""
+
+    chunk: Chunk
+    score: float
+
+
+class FolderSearch:
+    """Search over folders; each is compared by its own embedding model."""
+
+    def __init__(self, store: Store, models: Models, clock: Clock) -> None:
+        self._store = store
+        self._embedding = Embedding(store, models, clock, _texts)
+        self._shelves = Shelves()
+        self._filling = asyncio.Lock()
+
+    async def search(self, actor: Actor, folders: Sequence[Folder], query: str, limit: int) -> list[ChunkHit]:
+        """The best chunks in these folders."""
+        handles = {ScopeKey(ScopeKind.FOLDER, folder.id): folder.embedding for folder in folders}
+        vectors = await self._embedding.queries(actor, handles, query)
+        found: list[Candidate] = []
+        for key, vector in vectors.items():
+            wanted = Wanted(
+                text=query,
+                vector=None if vector is None else vector.vector,
+                vector_model="" if vector is None else vector.model,
+            )
+            found += await self._store.read(self._find, actor, key, wanted)
+        ranked = fuse(found)[:limit]
+        stored = await self._store.read(chunks.by_seqs, actor, [item.seq for item in ranked])
+        return [ChunkHit(chunk=stored[item.seq], score=item.score) for item in ranked if item.seq in stored]
+
+    def _find(self, tx: Transaction, actor: Actor, key: ScopeKey, wanted: Wanted) -> list[Candidate]:
+        scope = scopes.find(tx, actor, key)
+        return [] if scope is None else search.candidates(tx, self._shelves, scope, wanted, CANDIDATES).candidates
+
+    async def embed(self, actor: Actor, folder: Folder) -> None:
+        """Fill in every missing vector of a folder. Raises ModelFailure."""
+        async with self._filling:
+            await self._embedding.catch_up(actor, ScopeKey(ScopeKind.FOLDER, folder.id), folder.embedding)
+
+
+def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:
+    # With its name a stretch says more of what it is about.
+    return {seq: f"[{chunk.path}] {chunk.text}" for seq, chunk in chunks.by_seqs(tx, actor, seqs).items()}

@@ -1,0 +1,197 @@
+"""Files of folders: their facts, their text, and the bytes that were sent, kept until the text is there.
+
+Bytes come in pieces, each in a transaction of its own, before the file itself is stored; so a large file is never held
+in memory as a whole, and one that was cut off leaves pieces without a file, which the next start sweeps away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from loci.errors import NotFound
+from loci.store import chunks
+from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.folders import BUMP_HOLDERS
+from loci.store.page import page_clause
+from loci.store.rows import integer, maybe_integer, maybe_text, moment, text, time_text
+from loci.types.actor import Actor
+from loci.types.files import File, FileStatus
+from loci.types.paging import Page
+
+# What is embedded follows from how far the vectors of the folder go, so no counter is kept.
+EMBEDDED = """case when fi.status = 'completed' then fi.chunks_total when fi.status = 'embedding' then (
+    select count(*) from chunks c where c.file_id = fi.id and c.seq <= coalesce((
+        select s.vectors_through_seq from search_scopes s where s.subject = 'folder' and s.subject_id = fi.folder_id
+    ), 0)) when fi.chunks_total is null then null else 0 end as chunks_embedded"""
+COLUMNS = f"""fi.id, fi.folder_id, fo.name as folder_name, fi.name, fi.original_name, fi.media_type, fi.size_bytes,
+    fi.status, fi.error, fi.chunks_total, {EMBEDDED}, fi.lines, fi.chars, fi.created_at, fi.updated_at"""
+TABLES = "files fi join folders fo on fo.id = fi.folder_id"
+
+BY_ID = f"select {COLUMNS} from {TABLES} where fi.id = :id and fi.organization_id = :organization_id"
+BY_NAME = f"""
+select {COLUMNS} from {TABLES} where fi.folder_id = :folder_id and fi.name = :name
+    and fi.organization_id = :organization_id"""
+NAMES = "select name from files where folder_id = :folder_id and organization_id = :organization_id"
+INSERT = """
+insert into files (id, organization_id, project_id, folder_id, name, original_name, media_type, size_bytes, status,
+    error, chunks_total, lines, chars, created_at, updated_at, created_by)
+values (:id, :organization_id, :project_id, :folder_id, :name, :original_name, :media_type, :size_bytes, 'pending',
+    null, null, 0, 0, :now, :now, :created_by)"""
+SET_STATUS = """
+update files set status = :status, error = :error, updated_at = :now
+where id = :id and organization_id = :organization_id"""
+SET_TEXT = """
+insert into file_texts (file_id, organization_id, project_id, text)
+values (:id, :organization_id, :project_id, :text)
+on conflict (file_id) do update set text = excluded.text"""
+SET_LENGTH = """
+update files set lines = :lines, chars = :chars, chunks_total = :chunks_total, updated_at = :now
+where id = :id and organization_id = :organization_id"""
+TEXT = "select text from file_texts where file_id = :id and organization_id = :organization_id"
+DELETE = "delete from files where id = :id and organization_id = :organization_id"
+
+PIECE = """
+insert into file_pieces (file_id, number, organization_id, project_id, bytes)
+values (:id, :number, :organization_id, :project_id, :bytes)"""
+PIECE_OF = """
+select bytes from file_pieces where file_id = :id and number = :number and organization_id = :organization_id"""
+FORGET_PIECES = "delete from file_pieces where file_id = :id and organization_id = :organization_id"
+SWEEP = "delete from file_pieces where file_id not in (select id from files)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """A file to be stored, whose bytes are stored under its id."""
+
+    id: str
+    folder_id: str
+    name: str
+    original_name: str
+    media_type: str
+    size_bytes: int
+
+
+def from_row(row: Row) -> File:
+    """A stored file."""
+    status: FileStatus = text(row, "status")  # pyright: ignore[reportAssignmentType]  we wrote it
+    return File(
+        id=text(row, "id"),
+        folder_id=text(row, "folder_id"),
+        folder_name=text(row, "folder_name"),
+        name=text(row, "name"),
+        original_name=text(row, "original_name"),
+        media_type=text(row, "media_type"),
+        size_bytes=integer(row, "size_bytes"),
+        status=status,
+        error=maybe_text(row, "error"),
+        chunks_total=maybe_integer(row, "chunks_total"),
+        chunks_embedded=maybe_integer(row, "chunks_embedded"),
+        lines=integer(row, "lines"),
+        chars=integer(row, "chars"),
+        created_at=moment(row, "created_at"),
+        updated_at=moment(row, "updated_at"),
+    )
+
+
+def get(tx: Transaction, actor: Actor, file_id: str, *, folder_id: str | None = None) -> File:
+    """One file, of this folder if one is named. Raises NotFound."""
+    row = tx.one(BY_ID, _key(actor, file_id))
+    if row is None or folder_id not in (None, row["folder_id"]):
+        raise NotFound(f"File {file_id} not found.")
+    return from_row(row)
+
+
+def named(tx: Transaction, actor: Actor, folder_id: str, name: str) -> File | None:
+    """The file of that name in a folder."""
+    params = {"folder_id": folder_id, "name": name, "organization_id": actor.organization_id}
+    row = tx.one(BY_NAME, params)
+    return None if row is None else from_row(row)
+
+
+def names(tx: Transaction, actor: Actor, folder_id: str) -> set[str]:
+    """The names of all files in a folder."""
+    rows = tx.all(NAMES, {"folder_id": folder_id, "organization_id": actor.organization_id})
+    return {text(row, "name") for row in rows}
+
+
+def listing(tx: Transaction, actor: Actor, folder_ids: Sequence[str], page: Page) -> list[File]:
+    """One page of the files in folders. Raises NotFound for a cursor that is not a file."""
+    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
+    params |= {f"folder_{n}": folder_id for n, folder_id in enumerate(folder_ids)}
+    listed = ", ".join(f":folder_{n}" for n in range(len(folder_ids)))
+    where = f"fi.organization_id = :organization_id and fi.folder_id in ({listed})"
+    clause = page_clause(tx, actor, page, "files", alias="fi")
+    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from {TABLES} where {where}", params)]
+
+
+def insert(tx: Transaction, actor: Actor, new: NewFile, now: datetime) -> File:
+    """Store a new file, which waits for its text. The caller has seen to its name."""
+    params: Params = {
+        **_key(actor, new.id),
+        "project_id": actor.project_id,
+        "folder_id": new.folder_id,
+        "name": new.name,
+        "original_name": new.original_name,
+        "media_type": new.media_type,
+        "size_bytes": new.size_bytes,
+        "created_by": actor.user_id,
+        "now": time_text(now),
+    }
+    tx.run(INSERT, params)
+    return get(tx, actor, new.id)
+
+
+def set_status(
+    tx: Transaction, actor: Actor, file_id: str, status: FileStatus, now: datetime, *, error: str | None = None
+) -> None:
+    """Note how far a file has come. Once it has its text, or cannot have one, the bytes that were sent are dropped."""
+    tx.run(SET_STATUS, {**_key(actor, file_id), "status": status, "error": error, "now": time_text(now)})
+    if status in ("embedding", "completed", "error"):
+        tx.run(FORGET_PIECES, _key(actor, file_id))
+
+
+def set_text(tx: Transaction, actor: Actor, file: File, words: str, chunks_total: int, now: datetime) -> None:
+    """Store a file's text. Its status says when agents may see it."""
+    tx.run(SET_TEXT, {**_key(actor, file.id), "project_id": actor.project_id, "text": words})
+    lengths = {"lines": words.count("\n") + 1, "chars": len(words), "chunks_total": chunks_total}
+    tx.run(SET_LENGTH, {**_key(actor, file.id), **lengths, "now": time_text(now)})
+
+
+def text_of(tx: Transaction, actor: Actor, file_id: str) -> str | None:
+    """The text of a file; None as long as there is none."""
+    row = tx.one(TEXT, _key(actor, file_id))
+    return None if row is None else text(row, "text")
+
+
+def delete(tx: Transaction, actor: Actor, file: File) -> None:
+    """Delete a file with its text and chunks; agents that hold its folder no longer see it."""
+    chunks.forget(tx, actor, file)
+    tx.run(FORGET_PIECES, _key(actor, file.id))
+    tx.run(DELETE, _key(actor, file.id))
+    tx.run(BUMP_HOLDERS, {"id": file.folder_id, "organization_id": actor.organization_id})
+
+
+def insert_piece(tx: Transaction, actor: Actor, file_id: str, number: int, piece: bytes) -> None:
+    """Store the next bytes of a file that is being sent."""
+    tx.run(PIECE, {**_key(actor, file_id), "project_id": actor.project_id, "number": number, "bytes": piece})
+
+
+def piece(tx: Transaction, actor: Actor, file_id: str, number: int) -> bytes | None:
+    """A piece of the bytes that were sent, counted from 0; None after the last."""
+    row = tx.one(PIECE_OF, {**_key(actor, file_id), "number": number})
+    found = None if row is None else row["bytes"]
+    return found if isinstance(found, bytes) else None
+
+
+def forget_pieces(tx: Transaction, actor: Actor, file_id: str) -> None:
+    """Drop the bytes that were sent."""
+    tx.run(FORGET_PIECES, _key(actor, file_id))
+
+
+def sweep(tx: Transaction) -> int:
+    """Drop what was sent for files that never came to be. Only while nothing is being sent."""
+    return tx.run(SWEEP)
+
+
+def _key(actor: Actor, file_id: str) -> dict[str, SqlValue]:
+    return {"id": file_id, "organization_id": actor.organization_id}
