@@ -190,7 +190,7 @@ async def test_a_message_that_was_changed_or_deleted_is_found_as_it_is_now(desk:
     assert await found(desk, "zebra") == []
     assert (await found(desk, "giraffe"))[0] == "The code is giraffe."
 
-    await desk.store.write(conversations.delete, ME, thread)
+    await desk.store.write(conversations.delete, ME, thread, desk.clock.now())
     assert await found(desk, "giraffe") == []
     left = await desk.store.read(lambda tx: tx.one("select count(*) as n from message_words"))
     assert left == {"n": 0}

@@ -6,9 +6,10 @@ Its prompt is its own, compiled with its first message.
 
 from datetime import datetime
 
+from loci.agent.apart import create_thread
 from loci.errors import BadRequest
 from loci.ids import new_id
-from loci.store import conversations, messages
+from loci.store import isolated, messages
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
@@ -45,14 +46,15 @@ def fork(
         prefix=tuple(message.id for message in _answered(talk)),
         summary=source.summary,
         model=source.model,
+        description=source.description,
         model_settings=source.model_settings,
+        window_tokens=source.window_tokens,
         hidden=hidden,
         created_at=now,
         updated_at=now,
         created_by=actor.user_id,
     )
-    conversations.insert(tx, actor, made)
-    return made
+    return create_thread(tx, actor, made, isolated.of_thread(tx, actor, source.id), now)
 
 
 def _answered(talk: list[Message]) -> list[Message]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loci.agent.apart import for_thread
 from loci.agent.context import Bundle, Window
 from loci.agent.kinds import kind_of, with_heartbeat_arguments
 from loci.agent.recompile import recompile
@@ -96,6 +97,8 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
     bundle = load_bundle(
         tx, kit.caches, actor, run.agent_id, (integer(head, "memory_version"), text(head, "agent_updated_at"))
     )
+    if conversation.is_apart:
+        bundle = for_thread(tx, actor, bundle, conversation)
     window = load_window(tx, kit.caches, actor, conversation)
     turn = Turn(
         actor=actor,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loci.agent.apart import for_thread
 from loci.agent.compile import time_text
 from loci.agent.deciding import decide
 from loci.agent.opening import load_bundle, tool_message
@@ -213,7 +214,8 @@ def refresh(tx: Transaction, kit: Kit, turn: Turn, now: datetime) -> None:
     except NotFound:  # deleted under the run, which may still say its last word
         return
     stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
-    turn.bundle = load_bundle(tx, kit.caches, turn.actor, turn.run.agent_id, stamp)
-    agent, blocks = turn.bundle.agent, turn.bundle.blocks
-    turn.window.system = recompile(tx, turn.actor, agent, blocks, conversations.from_row(head), now=now)
+    conversation = conversations.from_row(head)
+    bundle = load_bundle(tx, kit.caches, turn.actor, turn.run.agent_id, stamp)
+    turn.bundle = for_thread(tx, turn.actor, bundle, conversation) if conversation.is_apart else bundle
+    turn.window.system = recompile(tx, turn.actor, turn.bundle.agent, turn.bundle.blocks, conversation, now=now)
     turn.known_version, turn.stale = stamp[0], False

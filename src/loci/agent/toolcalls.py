@@ -17,7 +17,7 @@ from loci.agent.turn import Kit, Turn
 from loci.errors import LociError
 from loci.memory import changes
 from loci.memory.repair import INTERRUPTED
-from loci.store import blocks
+from loci.store import blocks, isolated
 from loci.store.base import Transaction
 from loci.tools import rules
 from loci.tools.arguments import fit, parse_arguments
@@ -209,7 +209,10 @@ def run_memory(
     if builtin.memory is None:
         return error_result(item.call, "Error: this tool has nothing to run."), False
     try:
-        outcome = builtin.memory(blocks.blocks_of_agent(tx, turn.actor, agent_id), item.args)
+        held = blocks.blocks_of_agent(tx, turn.actor, agent_id)
+        if turn.conversation.isolated_block_ids:
+            held = isolated.put_over(tx, turn.actor, turn.conversation.id, held)
+        outcome = builtin.memory(held, item.args)
         if outcome.changes.changes:
             changes.apply(tx, turn.actor, turn.author(step_id, item.call.id), agent_id, outcome.changes, now=now)
     except LociError as error:

@@ -8,7 +8,7 @@ from loci.agent.creating import author_of, first_messages
 from loci.agent.recompile import compile_now, recompile
 from loci.errors import Busy, NotFound
 from loci.files import holding
-from loci.store import agents, attachments, blocks, conversations, identities, messages, tools
+from loci.store import agents, attachments, blocks, conversations, identities, isolated, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.types.actor import Actor
@@ -146,7 +146,7 @@ def recompile_now(
     """
     agent = agents.get(tx, actor, agent_id)
     conversation = conversations.get(tx, actor, conversation_id or conversations.default_id(agent_id))
-    held = blocks.blocks_of_agent(tx, actor, agent_id)
+    held = isolated.blocks_in_thread(tx, actor, agent_id, conversation.id)
     if dry_run:
         return compile_now(tx, actor, agent, held, conversation, now=now).text
     message = recompile(tx, actor, agent, held, conversation, now=now)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from loci.agent.apart import for_thread
 from loci.agent.context import Bundle, Window
 from loci.agent.opening import load_bundle, load_window
 from loci.agent.recompile import compile_now
@@ -30,6 +31,8 @@ def _overview(tx: Transaction, kit: Kit, actor: Actor, agent_id: str, target: st
     conversation = conversations.from_row(head)
     stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
     bundle = load_bundle(tx, kit.caches, actor, agent_id, stamp)
+    if conversation.is_apart:
+        bundle = for_thread(tx, actor, bundle, conversation)
     window = load_window(tx, kit.caches, actor, conversation)
     compiled = compile_now(tx, actor, bundle.agent, bundle.blocks, conversation, now=now)
     fresh = conversation.compiled_version == bundle.stamp[0]

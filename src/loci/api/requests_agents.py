@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from loci.agent.creating import FirstMessage, NewAgent, NewBlock
+from loci.agent.settings import merged
 from loci.api.wire_requests import Content, parts_of
-from loci.errors import Unprocessable
 from loci.store.rules import rule_from_json
 from loci.types.agents import AgentType, CompactionMode, CompactionSettings, ModelSettings
-from loci.types.json import JsonObject, JsonValue
+from loci.types.json import JsonObject
 from loci.types.memory import BLOCK_LIMIT_CHARS
 from loci.types.messages import Role
 from loci.types.tools import ToolRule
@@ -256,46 +256,10 @@ def _first_messages(given: list[FirstMessageIn] | None) -> tuple[FirstMessage, .
 
 def merged_settings(base: ModelSettings, body: AgentFields) -> ModelSettings:
     """Model settings with what the body says on top. Raises Unprocessable for a number that is none."""
-    given, config = body.model_settings or {}, body.llm_config or {}
-    effort = _inside(given, "reasoning", "reasoning_effort") or given.get("effort")
-    budget = _inside(given, "thinking", "budget_tokens")
-    parallel = _first(body.parallel_tool_calls, given.get("parallel_tool_calls"), base.parallel_tool_calls)
-    return ModelSettings(
-        max_output_tokens=_whole(
-            _first(body.max_tokens, given.get("max_output_tokens"), config.get("max_tokens"), base.max_output_tokens)
-        ),
-        temperature=_number(_first(given.get("temperature"), config.get("temperature"), base.temperature)),
-        parallel_tool_calls=parallel is True,
-        reasoning_effort=str(effort) if effort else base.reasoning_effort,
-        reasoning_tokens_max=_whole(
-            _first(budget, config.get("max_reasoning_tokens") or None, base.reasoning_tokens_max)
-        ),
-        verbosity=str(given["verbosity"]) if given.get("verbosity") else base.verbosity,
-        strict=_first(given.get("strict"), base.strict) is True,
-        raw=cast("JsonObject", {**base.raw, **given}),
+    return merged(
+        base,
+        body.model_settings or {},
+        config=body.llm_config or {},
+        tokens_max=body.max_tokens,
+        parallel=body.parallel_tool_calls,
     )
-
-
-def _inside(raw: Object, outer: str, inner: str) -> JsonValue:
-    value = raw.get(outer)
-    return cast("JsonObject", value).get(inner) if isinstance(value, dict) else None
-
-
-def _first(*values: JsonValue) -> JsonValue:
-    return next((value for value in values if value is not None), None)
-
-
-def _whole(value: JsonValue) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= INTEGER_MAX:
-        raise Unprocessable(f"model_settings: {value!r} is not a number of tokens.")
-    return value
-
-
-def _number(value: JsonValue) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unprocessable(f"model_settings: temperature is {value!r}, which is not a number.")
-    return float(value)

@@ -79,7 +79,8 @@ where mine.block_id = :id and mine.organization_id = :organization_id and other.
 
 BUMP_HOLDERS = """
 update agents set memory_version = memory_version + 1 where organization_id = :organization_id
-    and id in (select agent_id from agent_blocks where block_id = :id)"""
+    and (id in (select agent_id from agent_blocks where block_id = :id)
+        or id in (select agent_id from conversation_blocks where block_id = :id))"""
 
 
 def from_row(row: Row) -> Block:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict, cast
 
 from loci.errors import BadRequest, Busy, NotFound
 from loci.store import turns
@@ -19,6 +20,7 @@ from loci.store.rows import (
     maybe_flag,
     maybe_moment,
     maybe_text,
+    maybe_time_text,
     text,
     time_text,
 )
@@ -28,26 +30,28 @@ from loci.types.json import JsonObject
 from loci.types.paging import Page
 
 COLUMNS = """id, agent_id, is_default, prefix, after_seq, compiled_version, context_version, busy_run_id, warned,
-    prompt_tokens_last, summary, model, model_settings, hidden, isolated_block_ids, created_at, updated_at,
-    created_by"""
+    prompt_tokens_last, summary, model, model_settings, hidden, isolated_block_ids, description, window_tokens,
+    archived_at, created_at, updated_at, created_by"""
 
 INSERT = """
 insert into conversations (id, organization_id, project_id, agent_id, is_default, prefix, after_seq, compiled_version,
     context_version, busy_run_id, warned, prompt_tokens_last, summary, model, model_settings, hidden,
-    isolated_block_ids, created_at, updated_at, created_by)
+    isolated_block_ids, description, window_tokens, archived_at, created_at, updated_at, created_by)
 values (:id, :organization_id, :project_id, :agent_id, :is_default, :prefix, :after_seq, :compiled_version,
     :context_version, :busy_run_id, :warned, :prompt_tokens_last, :summary, :model, :model_settings, :hidden,
-    :isolated_block_ids, :created_at, :updated_at, :created_by)"""
+    :isolated_block_ids, :description, :window_tokens, :archived_at, :created_at, :updated_at, :created_by)"""
 
-BY_ID = f"select {COLUMNS} from conversations where id = :id and organization_id = :organization_id"
+BY_ID = f"""
+select {COLUMNS} from conversations where id = :id and organization_id = :organization_id and deleted_at is null"""
 
 HEAD = """
 select c.id, c.agent_id, c.is_default, c.prefix, c.after_seq, c.compiled_version, c.context_version, c.busy_run_id,
-    c.warned, c.prompt_tokens_last, c.summary, c.model, c.model_settings, c.hidden, c.isolated_block_ids, c.created_at,
-    c.updated_at, c.created_by, a.memory_version, a.updated_at as agent_updated_at,
+    c.warned, c.prompt_tokens_last, c.summary, c.model, c.model_settings, c.hidden, c.isolated_block_ids, c.description,
+    c.window_tokens, c.archived_at, c.created_at, c.updated_at, c.created_by, a.memory_version,
+    a.updated_at as agent_updated_at,
     exists (select 1 from approvals p where p.conversation_id = c.id and p.status = 'pending') as awaiting
 from conversations c join agents a on a.id = c.agent_id
-where c.id = :id and c.organization_id = :organization_id and a.deleted_at is null"""
+where c.id = :id and c.organization_id = :organization_id and c.deleted_at is null and a.deleted_at is null"""
 
 SET_WINDOW = """
 update conversations set prefix = :prefix, after_seq = :after_seq, context_version = context_version + 1,
@@ -66,10 +70,12 @@ update conversations set busy_run_id = :busy_run_id, context_version = context_v
     prompt_tokens_last = :prompt_tokens, updated_at = :now
 where id = :id and organization_id = :organization_id"""
 SET_FIELDS = """
-update conversations set summary = coalesce(:summary, summary), model = coalesce(:model, model),
-    model_settings = coalesce(:model_settings, model_settings), hidden = coalesce(:hidden, hidden), updated_at = :now
-where id = :id and organization_id = :organization_id"""
-DELETE = "delete from conversations where id = :id and organization_id = :organization_id"
+update conversations set {fields}, updated_at = :now
+where id = :id and organization_id = :organization_id and deleted_at is null"""
+DELETE = "update conversations set deleted_at = :now where id = :id and organization_id = :organization_id"
+RESTORE = """
+update conversations set deleted_at = null
+where id = :id and organization_id = :organization_id and deleted_at is not null"""
 WINDOW_IDS = """
 select id from messages
 where conversation_id = :id and organization_id = :organization_id and seq > :after_seq order by seq"""
@@ -107,6 +113,10 @@ def from_row(row: Row) -> Conversation:
         model_settings=load_maybe_object(row["model_settings"]),
         hidden=maybe_flag(row, "hidden"),
         isolated_block_ids=load_texts(row["isolated_block_ids"]),
+        description=maybe_text(row, "description"),
+        window_tokens=window_tokens if isinstance(window_tokens := row["window_tokens"], int) else None,
+        is_apart=window_tokens is not None or row["model_settings"] is not None or row["isolated_block_ids"] != "[]",
+        archived_at=maybe_moment(row, "archived_at"),
         created_at=maybe_moment(row, "created_at"),
         updated_at=maybe_moment(row, "updated_at"),
         created_by=maybe_text(row, "created_by"),
@@ -138,6 +148,9 @@ def insert(tx: Transaction, actor: Actor, conversation: Conversation) -> None:
             "model_settings": maybe_dump(conversation.model_settings),
             "hidden": bit(conversation.hidden),
             "isolated_block_ids": dump(conversation.isolated_block_ids),
+            "description": conversation.description,
+            "window_tokens": conversation.window_tokens,
+            "archived_at": maybe_time_text(conversation.archived_at),
             "created_at": created,
             "updated_at": created,
             "created_by": conversation.created_by or actor.user_id,
@@ -235,40 +248,65 @@ def set_warned(tx: Transaction, actor: Actor, conversation_id: str) -> None:
     tx.run(SET_WARNED, {"id": conversation_id, "organization_id": actor.organization_id})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationChange:
-    """What a person may set. None leaves it as it is."""
+class ConversationChange(TypedDict, total=False):
+    """What a person may set. A field that is missing stays as it is; None takes away what was set."""
 
-    summary: str | None = None
-    model: str | None = None
-    model_settings: JsonObject | None = None
-    hidden: bool | None = None
+    summary: str | None
+    description: str | None
+    model: str | None
+    model_settings: JsonObject | None
+    window_tokens: int | None
+    hidden: bool | None
+    archived_at: datetime | None
 
 
 def update(tx: Transaction, actor: Actor, conversation_id: str, change: ConversationChange, now: datetime) -> None:
     """Set what the change names. Raises NotFound."""
-    params = {
+    columns: dict[str, SqlValue] = {}
+    for name, value in change.items():
+        match value:
+            case bool():
+                columns[name] = bit(value)
+            case datetime():
+                columns[name] = time_text(value)
+            case str() | int() | None:
+                columns[name] = value
+            case _:
+                columns[name] = maybe_dump(cast("JsonObject", value))
+    if not columns:
+        get(tx, actor, conversation_id)
+        return
+    fields = ", ".join(f"{name} = :{name}" for name in columns)
+    params: Params = {
+        **columns,
         "id": conversation_id,
         "organization_id": actor.organization_id,
-        "summary": change.summary,
-        "model": change.model,
-        "model_settings": maybe_dump(change.model_settings),
-        "hidden": bit(change.hidden),
         "now": time_text(now),
     }
-    if not tx.run(SET_FIELDS, params):
+    if not tx.run(SET_FIELDS.format(fields=fields), params):
         raise NotFound(f"Conversation {conversation_id} not found.")
 
 
-def delete(tx: Transaction, actor: Actor, conversation_id: str) -> None:
-    """Forget a conversation with its messages and runs. Raises NotFound, BadRequest for a main thread, and Busy."""
+def delete(tx: Transaction, actor: Actor, conversation_id: str, now: datetime) -> None:
+    """Put a conversation away: it is in no list and no search any more, and what was said in it is kept.
+
+    Raises NotFound, BadRequest for a main thread, and Busy.
+    """
     conversation = get(tx, actor, conversation_id)
     if conversation.is_default:
         raise BadRequest("The main thread of an agent goes only with the agent itself.")
     if conversation.busy_run_id is not None:
         raise Busy(run_id=conversation.busy_run_id)
     turns.forget_conversation(tx, actor, conversation_id)
-    tx.run(DELETE, {"id": conversation_id, "organization_id": actor.organization_id})
+    tx.run(DELETE, {"id": conversation_id, "organization_id": actor.organization_id, "now": time_text(now)})
+
+
+def restore(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation:
+    """Bring back a conversation that was deleted. Raises NotFound."""
+    if not tx.run(RESTORE, {"id": conversation_id, "organization_id": actor.organization_id}):
+        raise NotFound(f"There is no deleted conversation {conversation_id}.")
+    turns.remember_conversation(tx, actor, conversation_id)
+    return get(tx, actor, conversation_id)
 
 
 def window_ids(tx: Transaction, actor: Actor, conversation: Conversation) -> list[str]:
@@ -292,17 +330,32 @@ def main_windows(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dic
     }
 
 
-def listing(tx: Transaction, actor: Actor, agent_id: str | None, search: str | None, page: Page) -> list[Conversation]:
-    """One page of conversations by time, main threads and hidden ones left out. `search` is looked for in summaries.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationFilter:
+    """Which conversations to list. None means any; `search` is looked for in summaries."""
+
+    agent_id: str | None = None
+    search: str | None = None
+    archived: bool | None = False
+    by_use: bool = False
+    """In the order in which they were last used, not made."""
+
+
+def listing(tx: Transaction, actor: Actor, chosen: ConversationFilter, page: Page) -> list[Conversation]:
+    """One page of conversations by time, main threads and hidden ones left out.
+
     Raises NotFound for a cursor that is not a conversation.
     """
-    where = "organization_id = :organization_id and is_default = 0 and coalesce(hidden, 0) = 0"
+    where = "organization_id = :organization_id and is_default = 0 and coalesce(hidden, 0) = 0 and deleted_at is null"
     params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    if agent_id is not None:
+    if chosen.agent_id is not None:
         where += " and agent_id = :agent_id"
-        params["agent_id"] = agent_id
-    if search:
+        params["agent_id"] = chosen.agent_id
+    if chosen.search:
         where += " and lower(coalesce(summary, '')) like lower(:search) escape '!'"
-        params["search"] = like_pattern(search)
-    clause = page_clause(tx, actor, page, "conversations")
+        params["search"] = like_pattern(chosen.search)
+    if chosen.archived is not None:
+        where += f" and archived_at is {'not ' if chosen.archived else ''}null"
+    column = "updated_at" if chosen.by_use else "created_at"
+    clause = page_clause(tx, actor, page, "conversations", table_time_column=column)
     return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from conversations where {where}", params)]

@@ -172,6 +172,8 @@ def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) ->
             if names
             else "conversation_id = :conversation_id"
         )
+    elif chosen.run_id is None:
+        where.append("conversation_id not in (select id from conversations where deleted_at is not null)")
     for column in ("agent_id", "run_id", "step_id", "role"):
         value: str | None = getattr(chosen, column)
         if value is not None:

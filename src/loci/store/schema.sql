@@ -597,3 +597,13 @@ create table chunks (
 );
 create index chunks_by_file on chunks (file_id, seq);
 create index chunks_by_folder on chunks (folder_id, created_at, id);
+
+create table conversation_blocks (
+    conversation_id text not null references conversations (id) on delete cascade,
+    block_id text not null references blocks (id) on delete cascade,
+    agent_id text not null,
+    organization_id text not null,
+    project_id text,
+    primary key (conversation_id, block_id)
+);
+create index conversation_blocks_by_block on conversation_blocks (block_id);

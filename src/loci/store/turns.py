@@ -4,7 +4,7 @@ Only talk is found: what people and the agent said. A message is indexed as `[da
 what was said by whom and when, and the words of the question often stand in no other place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -28,6 +28,11 @@ select {messages.COLUMNS} from messages
 where organization_id = :organization_id and seq in (select value from json_each(:seqs))"""
 SEQS_OF_THREAD = """
 select seq, agent_id from messages where conversation_id = :conversation_id and organization_id = :organization_id"""
+OF_THREAD = f"""
+select {messages.COLUMNS} from messages
+where conversation_id = :conversation_id and organization_id = :organization_id order by seq"""
+DELETED_OF = """
+select id from conversations where id in (select value from json_each(:ids)) and deleted_at is not null"""
 FIRST_OF_RUN = "select min(seq) as seq from messages where run_id = :run_id and organization_id = :organization_id"
 TIMEZONE = "select timezone from agents where id = :agent_id and organization_id = :organization_id"
 
@@ -70,10 +75,17 @@ def catch_up(tx: Transaction, actor: Actor, agent_id: str, limit: int = BATCH_ME
     }
     zone = timezone_of(tx, actor, agent_id)
     new = [messages.from_row(row) for row in tx.all(AFTER, params)]
-    scopes.add(tx, scope, [_entry(message, zone) for message in new if spoken_text(message)])
+    gone = _deleted(tx, {message.conversation_id for message in new})
+    heard = [message for message in new if spoken_text(message) and message.conversation_id not in gone]
+    scopes.add(tx, scope, [_entry(message, zone) for message in heard])
     if new:
         scopes.advance(tx, scope, new[-1].seq)
     return recall_state(tx, actor, agent_id)
+
+
+def _deleted(tx: Transaction, conversation_ids: Collection[str]) -> set[str]:
+    rows = tx.all(DELETED_OF, {"ids": dump(list(conversation_ids))})
+    return {text(row, "id") for row in rows}
 
 
 def reindex(tx: Transaction, actor: Actor, message: Message) -> None:
@@ -99,6 +111,13 @@ def forget_conversation(tx: Transaction, actor: Actor, conversation_id: str) -> 
     rows = tx.all(SEQS_OF_THREAD, {"conversation_id": conversation_id, "organization_id": actor.organization_id})
     if rows:
         forget(tx, actor, text(rows[0], "agent_id"), [integer(row, "seq") for row in rows])
+
+
+def remember_conversation(tx: Transaction, actor: Actor, conversation_id: str) -> None:
+    """Put all messages of a conversation into the index again. To be called when it was brought back."""
+    rows = tx.all(OF_THREAD, {"conversation_id": conversation_id, "organization_id": actor.organization_id})
+    for row in rows:
+        reindex(tx, actor, messages.from_row(row))
 
 
 def by_seqs(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, Message]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from loci.errors import BadRequest, LociError, NotAvailable
 from loci.memory import edits
 from loci.sandbox.base import Environment, Language, Program, Ran, Sandbox
-from loci.store import blocks, sandboxes
+from loci.store import isolated, sandboxes
 from loci.store.base import Store, Transaction
 from loci.tools.base import ToolContext, ToolOutcome
 from loci.types.actor import Actor
@@ -54,7 +54,7 @@ class SourceRunner:
         """Run it. Raises NotAvailable without a sandbox, BadRequest for requirements that cannot be had."""
         given = self._secrets(context.actor, context.agent)
         shown = (
-            await self.store.read(blocks.blocks_of_agent, context.actor, context.agent.id)
+            await self.store.read(isolated.blocks_in_thread, context.actor, context.agent.id, context.conversation_id)
             if _STATE in (tool.source_code or "")
             else None
         )

@@ -121,6 +121,12 @@ class Conversation:
     model_settings: JsonObject | None = None
     hidden: bool | None = None
     isolated_block_ids: tuple[str, ...] = ()
+    """Its own copies of blocks; each stands for the agent's block with the same label."""
+    description: str | None = None
+    window_tokens: int | None = None
+    is_apart: bool = False
+    """Whether it has anything for itself that the agent has otherwise; known of stored ones."""
+    archived_at: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     created_by: str | None = None

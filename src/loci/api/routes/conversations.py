@@ -1,44 +1,57 @@
 """Conversations: further threads of an agent, each with its own messages in its window."""
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from loci.agent.apart import blocks_named, create_thread
+from loci.agent.creating import NewAgent, create
 from loci.agent.forking import fork
+from loci.agent.settings import merged
 from loci.agent.updating import recompile_now
 from loci.api.answers import json_answer, send
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage
 from loci.api.parameters import ConversationId, NewestFirst
+from loci.api.requests_agents import INTEGER_MAX, Body, LongText, Name, Names
 from loci.api.routes.messages import AskedPage, AskedView, CompactIn, compacted, page_of_thread
 from loci.api.routes.runs import StreamIn, told_again
 from loci.api.threads import thread_of
 from loci.api.wire_conversations import wire_conversation
 from loci.api.wire_messages import View, WireObject
 from loci.api.wire_requests import SendIn
-from loci.errors import BadRequest, NotAvailable, NotFound
+from loci.errors import BadRequest, NotFound
 from loci.ids import new_id
 from loci.store import agents, conversations, messages, runs
 from loci.store.base import Transaction
-from loci.store.conversations import ConversationChange
+from loci.store.conversations import ConversationChange, ConversationFilter
 from loci.store.runs import RunFilter
 from loci.types import actor as actors
-from loci.types.agents import Conversation
+from loci.types.agents import Conversation, ModelSettings
+from loci.types.json import JsonObject
 from loci.types.paging import Page
 
 router = new_router("conversations")
 
+ArchiveStatus = Literal["unarchived", "archived", "all"]
+ConversationOrder = Literal["created_at", "last_run_completion", "last_message_at"]
 
-class ConversationIn(BaseModel):
-    """A new conversation, or what to change of one."""
 
-    summary: str | None = None
-    model: str | None = None
+class ConversationIn(Body):
+    """A new conversation, or what to change of one. A null takes away what was set."""
+
+    summary: LongText | None = None
+    description: LongText | None = None
+    model: Name | None = None
     model_settings: dict[str, Any] | None = None
-    isolated_block_labels: list[str] | None = None
+    context_window_limit: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
+    isolated_block_labels: Names | None = None
     hidden: bool | None = None
+    archived: bool | None = None
 
 
 class CompactThreadIn(CompactIn):
@@ -57,29 +70,82 @@ class CancelThreadIn(BaseModel):
 async def create_conversation(
     services: Services, actor: Actor, agent_id: str, body: ConversationIn | None = None
 ) -> Response:
-    """Begin another thread of an agent."""
+    """Begin another thread of an agent, with copies of some of its blocks for itself if asked for."""
     wanted = body or ConversationIn()
-    if wanted.isolated_block_labels:
-        raise NotAvailable("Blocks that belong to one conversation alone cannot be made yet.")
+    settings = _checked(wanted)
+    now = services.clock.now()
     conversation = Conversation(
         id=new_id("conv"),
         agent_id=agent_id,
         is_default=False,
         summary=wanted.summary,
+        description=wanted.description,
         model=wanted.model,
-        model_settings=wanted.model_settings,
+        model_settings=settings,
+        window_tokens=wanted.context_window_limit,
         hidden=wanted.hidden,
-        created_at=services.clock.now(),
-        updated_at=services.clock.now(),
+        created_at=now,
+        updated_at=now,
         created_by=actor.user_id,
     )
-    await services.store.write(_create, actor, conversation)
-    return json_answer(wire_conversation(conversation, []))
+    made = await services.store.write(_create, actor, conversation, wanted.isolated_block_labels or (), now)
+    return json_answer(wire_conversation(made, []))
 
 
-def _create(tx: Transaction, actor: actors.Actor, conversation: Conversation) -> None:
+class EphemeralIn(ConversationIn):
+    """A conversation without an agent that lasts: what an agent would bring."""
+
+    system: LongText = ""
+
+
+@router.post("/conversations/ephemeral")
+async def create_ephemeral_conversation(body: EphemeralIn, services: Services, actor: Actor) -> Response:
+    """Begin a conversation with no memory but its own: a hidden agent without blocks and tools stands behind it."""
+    if body.model is not None:
+        await services.models.model(body.model)
+    wanted = NewAgent(
+        name="Ephemeral conversation",
+        system=body.system,
+        model=body.model,
+        model_settings=merged(ModelSettings(), body.model_settings or {}),
+        context_window_tokens=body.context_window_limit,
+        include_base_tools=False,
+        first_messages=(),
+        hidden=True,
+        metadata={"ephemeral": True},
+    )
+    agent = (await create(services.kit, actor, wanted)).agent
+    now = services.clock.now()
+    thread = Conversation(
+        id=new_id("conv"),
+        agent_id=agent.id,
+        is_default=False,
+        summary=body.summary,
+        description=body.description,
+        model=agent.model,
+        hidden=body.hidden,
+        created_at=now,
+        updated_at=now,
+        created_by=actor.user_id,
+    )
+    made = await services.store.write(_create, actor, thread, (), now)
+    return json_answer({**wire_conversation(made, []), "agent_id": None})
+
+
+def _checked(body: ConversationIn) -> JsonObject | None:
+    """The settings of the model, if a model can be asked with them. Raises Unprocessable."""
+    settings = cast("JsonObject | None", body.model_settings)
+    if settings is not None:
+        merged(ModelSettings(), settings)
+    return settings
+
+
+def _create(
+    tx: Transaction, actor: actors.Actor, conversation: Conversation, labels: Sequence[str], now: datetime
+) -> Conversation:
     agents.get(tx, actor, conversation.agent_id)
-    conversations.insert(tx, actor, conversation)
+    copied = blocks_named(tx, actor, conversation.agent_id, labels)
+    return create_thread(tx, actor, conversation, copied, now)
 
 
 @router.get("/conversations")
@@ -88,10 +154,19 @@ async def list_conversations(
     actor: Actor,
     page: NewestFirst,
     agent_id: str | None = None,
+    *,
     summary_search: str | None = None,
+    archive_status: ArchiveStatus = "unarchived",
+    order_by: ConversationOrder = "created_at",
 ) -> Response:
     """Conversations by time, the newest first."""
-    found = await services.store.read(conversations.listing, actor, agent_id, summary_search, page)
+    chosen = ConversationFilter(
+        agent_id=agent_id,
+        search=summary_search,
+        archived=None if archive_status == "all" else archive_status == "archived",
+        by_use=order_by != "created_at",
+    )
+    found = await services.store.read(conversations.listing, actor, chosen, page)
     return json_answer([wire_conversation(conversation, None) for conversation in found])
 
 
@@ -109,24 +184,48 @@ def _shown(tx: Transaction, actor: actors.Actor, conversation_id: str, agent_id:
 
 
 @router.patch("/conversations/{conversation_id}")
-async def update_conversation(conversation_id: str, body: ConversationIn, services: Services, actor: Actor) -> Response:
+async def update_conversation(
+    conversation_id: ConversationId, body: ConversationIn, services: Services, actor: Actor, agent_id: str | None = None
+) -> Response:
     """Change what a person may set of a conversation."""
-    return json_answer(await services.store.write(_update, actor, conversation_id, body, services))
+    found = await services.store.read(thread_of, actor, conversation_id, agent_id)
+    return json_answer(await services.store.write(_update, actor, found.id, body, services))
 
 
 def _update(tx: Transaction, actor: actors.Actor, conversation_id: str, body: ConversationIn, core: Core) -> WireObject:
-    change = ConversationChange(
-        summary=body.summary, model=body.model, model_settings=body.model_settings, hidden=body.hidden
-    )
-    conversations.update(tx, actor, conversation_id, change, core.clock.now())
+    given, now = body.model_fields_set, core.clock.now()
+    change = ConversationChange()
+    if "summary" in given:
+        change["summary"] = body.summary
+    if "description" in given:
+        change["description"] = body.description
+    if "model" in given:
+        change["model"] = body.model
+    if "model_settings" in given:
+        change["model_settings"] = _checked(body)
+    if "context_window_limit" in given:
+        change["window_tokens"] = body.context_window_limit
+    if body.hidden is not None:
+        change["hidden"] = body.hidden
+    if body.archived is not None:
+        change["archived_at"] = now if body.archived else None
+    conversations.update(tx, actor, conversation_id, change, now)
     return _shown(tx, actor, conversation_id, None)
 
 
 @router.delete("/conversations/{conversation_id}")
 async def delete_conversation(conversation_id: ConversationId, services: Services, actor: Actor) -> Response:
-    """Forget a conversation with its messages."""
-    await services.store.write(conversations.delete, actor, conversation_id)
+    """Put a conversation away: no list and no search shows it, and nothing that was said in it is lost."""
+    await services.store.write(conversations.delete, actor, conversation_id, services.clock.now())
     return json_answer(None)
+
+
+@router.post("/conversations/{conversation_id}/restore")
+async def restore_conversation(conversation_id: ConversationId, services: Services, actor: Actor) -> Response:
+    """Bring back a conversation that was deleted."""
+    return json_answer(
+        wire_conversation(await services.store.write(conversations.restore, actor, conversation_id), None)
+    )
 
 
 @router.post("/conversations/{conversation_id}/fork")

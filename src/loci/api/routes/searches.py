@@ -126,6 +126,27 @@ def _found(hit: RecallHit) -> WireObject:
     }
 
 
+class WarmIn(Body):
+    """What will be searched."""
+
+    collection: Name = "messages"
+
+
+class WarmedShape(BaseModel):
+    """That the search is ready."""
+
+    collection: str
+    status: str
+    warmed: bool
+
+
+@router.post("/_internal_search/cache-warm", response_model=WarmedShape)
+async def warm_search(services: Services, actor: Actor, body: WarmIn | None = None) -> Response:
+    """Index what was said since the last search, so that the next one does not wait for it."""
+    await services.recall.search_all(actor, RecallQuery(limit=1, by_meaning=False))
+    return json_answer({"collection": (body or WarmIn()).collection, "status": "ready", "warmed": True})
+
+
 class GenerateIn(Body):
     """A question to the model of an agent."""
 
