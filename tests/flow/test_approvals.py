@@ -123,3 +123,19 @@ async def test_an_answer_and_new_words_in_one_request_are_taken_in_that_order(ro
         Role.TOOL,
         Role.USER,
     ]
+
+
+async def test_denying_many_calls_at_once_ends_no_run_before_the_model_has_read_of_it(room: Bench) -> None:
+    calls = [ToolCall(f"c{number}", "post", '{"text": "a"}') for number in range(3)]
+    await room.send("go", calls)
+    denied = [ApprovalReply(call_id=call.id, approve=False) for call in calls]
+    events = await room.send("", ["I understand."], request=answers(*denied))
+
+    assert ending_of(events).ending.reason is StopReason.END_TURN
+
+
+async def test_parallel_calls_that_fail_alike_are_one_failure(room: Bench) -> None:
+    calls = [ToolCall(f"c{number}", "look", '{"wrong": "a"}') for number in range(4)]
+    events = await room.send("go", calls, ["I see."])
+
+    assert ending_of(events).ending.reason is StopReason.END_TURN

@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loci.agent.opening import load_window
+from loci.agent.request import ApprovalReply, RunRequest
+from loci.agent.turn import Caches
 from loci.errors import Conflict, ModelFault
 from loci.model.base import ModelRequest
 from loci.model.script import Bill
@@ -18,8 +21,10 @@ from loci.store.conversations import default_id
 from loci.testing.agents import ACTOR, Bench, Setup, bench, ending_of, memory_tools, standard_agent
 from loci.types.agents import CompactionMode, CompactionSettings
 from loci.types.events import Compacted
-from loci.types.messages import Kind, Role, Text
+from loci.types.messages import Kind, Role, Text, ToolCall
 from loci.types.runs import StopReason
+from loci.types.tools import RequiresApproval
+from tests.flow.tools import Outside, builtins
 
 WINDOW_TOKENS = 8_000
 
@@ -193,3 +198,27 @@ def _same_beginning(before: ModelRequest, after: ModelRequest) -> None:
     assert [item.id for item in after.messages[:count]] == [item.id for item in before.messages]
     assert after.messages[-1].role is Role.USER
     assert isinstance(after.messages[-1].parts[0], Text)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+async def test_a_result_that_came_after_newer_words_takes_none_of_them_with_it(tmp_path: Path, share: float) -> None:
+    """An answer and new words are stored before the result of the call, and shown behind it."""
+    async with bench(tmp_path, builtins(Outside())) as room:
+        await room.create(
+            replace(standard_agent(), tool_names=("post",), tool_rules=(RequiresApproval(tool_name="post"),))
+        )
+        for number in range(3):
+            await room.send(f"question {number}", [ToolCall(f"c{number}", "post", '{"text": "a"}')])
+            reply = RunRequest(approvals=(ApprovalReply(call_id=f"c{number}"),))
+            await room.send(f"words {number}", [f"answer {number}"], request=reply)
+        room.model.add("They talked.")
+        await room.runs.compact(ACTOR, room.agent_id, None, CompactionSettings(sliding_window_percentage=share))
+
+        place = default_id(room.agent_id)
+        kept = room.kit.caches.windows.get(place)
+        conversation = await room.kit.store.read(conversations.get, ACTOR, place)
+        stored = await room.kit.store.write(load_window, Caches(), ACTOR, conversation)
+        assert kept is not None
+        assert [item.id for item in stored.messages] == [item.id for item in kept.messages]
+        assert set(await shown(room)) == {stored.system.id, *(item.id for item in kept.messages)}
+        assert "words 2" in [item.text for item in stored.messages]

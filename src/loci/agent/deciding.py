@@ -68,13 +68,13 @@ def _wish(turn: Turn, work: Work, prepared: Sequence[Prepared], results: Sequenc
 
 def _bounded(turn: Turn, results: Sequence[ToolResult]) -> Decision | None:
     """The end that a bound sets to a run that would go on."""
-    for result in results:
-        if result.status == "error":
-            key = f"{result.name}: {result.text}"
-            turn.failures[key] = turn.failures.get(key, 0) + 1
-            if turn.failures[key] >= turn.limits.repeated_failures_max:
-                text = f"The tool '{result.name}' failed {turn.failures[key]} times in the same way."
-                return Decision(_ending(StopReason.INVALID_TOOL_CALL, "repeated_tool_failure", text, result.text))
+    # Parallel calls fail before the model has read of any, and what people decide is no failure of the model.
+    own = [result for result in results if result.status == "error" and result.call_id not in turn.replies]
+    for key, result in {f"{result.name}: {result.text}": result for result in own}.items():
+        turn.failures[key] = turn.failures.get(key, 0) + 1
+        if turn.failures[key] >= turn.limits.repeated_failures_max:
+            text = f"The tool '{result.name}' failed {turn.failures[key]} times in the same way."
+            return Decision(_ending(StopReason.INVALID_TOOL_CALL, "repeated_tool_failure", text, result.text))
     limits = turn.limits
     if turn.step_count >= limits.steps_max:
         return Decision(Ending(reason=StopReason.MAX_STEPS))

@@ -244,28 +244,31 @@ def _summary_message(
 
 def _save(tx: Transaction, kit: Kit, turn: Turn, plan: CompactionPlan, summary: Message) -> None:
     """The summary, the new window, and a freshly compiled prompt (its counts have changed) in one transaction."""
-    own = turn.conversation.id
-    stored = [message.id for message in plan.evicted if message.conversation_id == own and not _made_up(message)]
-    last = stored[-1] if stored else None
-    newer = _ids_after(turn.window.messages, last)
-    stays = [message.id for message in _kept(turn, plan) if message.id not in newer]
+    kept = [message.id for message in _kept(turn, plan) if not _made_up(message)]
+    after, following = _cut(tx, turn, frozenset(kept))
     messages.insert(tx, turn.actor, [summary])
     conversations.set_window(
         tx,
         turn.actor,
-        own,
-        prefix=[turn.window.system.id, summary.id, *stays],
-        after_message_id=last,
+        turn.conversation.id,
+        prefix=[turn.window.system.id, summary.id, *(name for name in kept if name not in following)],
+        after_message_id=after,
         now=summary.created_at,
     )
     saving.refresh(tx, kit, turn, summary.created_at)
 
 
+def _cut(tx: Transaction, turn: Turn, kept: frozenset[str]) -> tuple[str | None, frozenset[str]]:
+    """After which stored message everything stays, and what follows it; (None, nothing): all that stays is named.
+
+    The order of storing is not that of the window, where a result stands behind its call and not behind newer words.
+    """
+    stored = conversations.get(tx, turn.actor, turn.conversation.id)
+    inherited = frozenset(stored.prefix)
+    own = [name for name in conversations.window_ids(tx, turn.actor, stored) if name not in inherited]
+    start = next((place for place in range(len(own), 0, -1) if own[place - 1] not in kept), 0)
+    return (own[start - 1], frozenset(own[start:])) if 0 < start < len(own) else (None, frozenset())
+
+
 def _made_up(message: Message) -> bool:
     return bool(message.extra and message.extra.get(MADE_UP))
-
-
-def _ids_after(window: Sequence[Message], message_id: str | None) -> set[str]:
-    """The ids of what stands behind a message: these stay in the window by their order, all others by name."""
-    ids = [message.id for message in window]
-    return set(ids[ids.index(message_id) + 1 :]) if message_id in ids else set()
