@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from loci.agent import updating
 from loci.agent.request import ApprovalReply, RunRequest
 from loci.errors import AwaitingApproval, BadRequest, Conflict
+from loci.store import tools
 from loci.testing.agents import ACTOR, Bench, bench, ending_of, messages_of, standard_agent
 from loci.types.events import MessageStored
 from loci.types.messages import Role, ToolCall
@@ -139,3 +141,23 @@ async def test_parallel_calls_that_fail_alike_are_one_failure(room: Bench) -> No
     events = await room.send("go", calls, ["I see."])
 
     assert ending_of(events).ending.reason is StopReason.END_TURN
+
+
+async def test_an_answer_is_kept_while_another_call_of_the_same_message_is_asked_for_later(room: Bench) -> None:
+    """The tool was away when the question was asked, and came back before the answer."""
+    post = await room.kit.store.read(tools.by_name, ACTOR, "post")
+    assert post is not None
+    now = room.kit.clock.now()
+    await room.kit.store.write(lambda tx: updating.detach_tool(tx, ACTOR, room.agent_id, post.id, now=now))
+    shell = schema("shell")
+    calls = [ToolCall("c5", "shell", "{}"), POST]
+    await room.send("go", calls, request=RunRequest(client_tools=(shell,)))
+    await room.kit.store.write(lambda tx: updating.attach_tool(tx, ACTOR, room.agent_id, post.id, now=now))
+    await room.kit.store.write(lambda tx: updating.set_approval(tx, ACTOR, room.agent_id, "post", asks=True, now=now))
+    brought = ApprovalReply(call_id="c5", result="file.txt")
+    events = await room.send("", request=answers(brought, client_tools=(shell,)))
+    assert ending_of(events).ending.reason is StopReason.REQUIRES_APPROVAL
+
+    events = await room.send("", ["done"], request=answers(ApprovalReply(call_id="c1"), client_tools=(shell,)))
+    results = [result for item in messages_of(events) for result in item.tool_results]
+    assert [(item.call_id, item.text) for item in results] == [("c5", "file.txt"), ("c1", "post saw a")]

@@ -53,8 +53,9 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
         raise _awaiting(tx, actor, run.conversation_id)
     new = [_take_answers(tx, actor, request, run, now)] if request.approvals else []
     turn = _turn(tx, kit, actor, head, run, request, now=now)
-    turn.replies = {reply.call_id: reply for reply in request.approvals}
-    if not turn.replies:
+    if request.approvals:
+        turn.replies = _replies(tx, turn)
+    else:
         new += _close_open_calls(tx, turn, now)
     new += [_message(turn, item, now) for item in request.messages]
     runs.insert(tx, actor, run)
@@ -71,9 +72,7 @@ def reopen_run(tx: Transaction, kit: Kit, actor: Actor, run_id: str, now: dateti
     head = conversations.head(tx, actor, run.conversation_id, run.agent_id)
     turn = _turn(tx, kit, actor, head, run, request_of(run), now=now)
     turn.usage, turn.step_count, turn.resumed = run.usage, run.step_count, True
-    left = turn.window.open_calls()
-    if left is not None:
-        turn.replies = _stored_replies(approvals.of_message(tx, actor, left[0].id))
+    turn.replies = _replies(tx, turn)
     return turn
 
 
@@ -242,6 +241,14 @@ def _reply_json(reply: ApprovalReply) -> dict[str, str | bool | list[str] | None
         "stdout": list(reply.stdout),
         "stderr": list(reply.stderr),
     }
+
+
+def _replies(tx: Transaction, turn: Turn) -> dict[str, ApprovalReply]:
+    """All answers to the open calls, those that came to earlier runs too: a call may be asked for only after others
+    were answered, when its tool or its rule came back in the meantime.
+    """
+    left = turn.window.open_calls()
+    return {} if left is None else _stored_replies(approvals.of_message(tx, turn.actor, left[0].id))
 
 
 def _stored_replies(rows: Sequence[Approval]) -> dict[str, ApprovalReply]:
