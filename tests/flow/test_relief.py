@@ -222,3 +222,15 @@ async def test_a_result_that_came_after_newer_words_takes_none_of_them_with_it(t
         assert [item.id for item in stored.messages] == [item.id for item in kept.messages]
         assert set(await shown(room)) == {stored.system.id, *(item.id for item in kept.messages)}
         assert "words 2" in [item.text for item in stored.messages]
+
+
+async def test_a_summary_of_a_summary_takes_the_place_of_the_first(room: Bench) -> None:
+    """The first summary was stored after messages that outlived it in the window."""
+    await fill(room, 8)
+    for _ in range(3):
+        room.model.add("They counted.")
+        await room.runs.compact(ACTOR, room.agent_id, None, CompactionSettings(sliding_window_percentage=0.1))
+        window = room.kit.caches.windows.get(default_id(room.agent_id))
+        assert window is not None
+        assert await shown(room) == [window.system.id, *(item.id for item in window.messages)]
+        assert [item.kind for item in window.messages].count(Kind.SUMMARY) == 1

@@ -263,10 +263,9 @@ def _cut(tx: Transaction, turn: Turn, kept: frozenset[str]) -> tuple[str | None,
 
     The order of storing is not that of the window, where a result stands behind its call and not behind newer words.
     """
-    stored = conversations.get(tx, turn.actor, turn.conversation.id)
-    inherited = frozenset(stored.prefix)
-    own = [name for name in conversations.window_ids(tx, turn.actor, stored) if name not in inherited]
-    start = next((place for place in range(len(own), 0, -1) if own[place - 1] not in kept), 0)
+    own = conversations.own_ids(tx, turn.actor, conversations.get(tx, turn.actor, turn.conversation.id))
+    stays = kept | {turn.window.system.id}
+    start = next((place for place in range(len(own), 0, -1) if own[place - 1] not in stays), 0)
     return (own[start - 1], frozenset(own[start:])) if 0 < start < len(own) else (None, frozenset())
 
 

@@ -311,14 +311,17 @@ def restore(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation
 
 def window_ids(tx: Transaction, actor: Actor, conversation: Conversation) -> list[str]:
     """The ids of the messages in the window, in order, without reading the messages."""
-    params = {
+    return list(dict.fromkeys((*conversation.prefix, *own_ids(tx, actor, conversation))))
+
+
+def own_ids(tx: Transaction, actor: Actor, conversation: Conversation) -> list[str]:
+    """The ids of the messages that are in the window for their place and not by name, in the order of storing."""
+    params: Params = {
         "id": conversation.id,
         "organization_id": actor.organization_id,
         "after_seq": conversation.after_seq,
     }
-    inherited = dict.fromkeys(conversation.prefix)
-    own = dict.fromkeys(text(row, "id") for row in tx.all(WINDOW_IDS, params))
-    return list(inherited | own)
+    return [text(row, "id") for row in tx.all(WINDOW_IDS, params)]
 
 
 def main_windows(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, list[str]]:
