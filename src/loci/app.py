@@ -14,7 +14,7 @@ from loci.agent.colleagues import Colleagues
 from loci.agent.runs import Runs
 from loci.agent.tracing import TraceBounds, Traces
 from loci.agent.turn import CALLS_MAX, Kit
-from loci.api import scheduling
+from loci.api import batching, scheduling
 from loci.api.callbacks import Callbacks
 from loci.api.core import Core
 from loci.api.server import create_app
@@ -115,6 +115,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.runs.resume()
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         await core.intake.open()
+        core.jobs.register(batching.KIND, batching.Batches(core))
         await core.jobs.start()
         yield core
     finally:

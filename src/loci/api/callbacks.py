@@ -12,6 +12,7 @@ from loci.errors import LociError
 from loci.net import Door
 from loci.types.actor import Actor
 from loci.types.events import RunEnded
+from loci.types.json import JsonObject
 from loci.types.runs import Run, status_of
 
 TIMEOUT_S = 10.0
@@ -57,25 +58,30 @@ class Callbacks:
 
     async def _call(self, live: EndingRun, url: str) -> None:
         end = await live.ended()
-        body = orjson.dumps(
-            {
-                "run_id": end.run_id,
-                "status": status_of(end.ending.reason),
-                "completed_at": wire_moment(self._clock.now()),
-                "metadata": {"stop_reason": end.ending.reason.value, "error_type": end.ending.error_type},
-            }
-        )
-        for pause_s in (*PAUSES_S, None):
-            if await self._send(url, body) or pause_s is None:
-                return
-            await self._clock.sleep(pause_s)
+        told: JsonObject = {
+            "run_id": end.run_id,
+            "status": status_of(end.ending.reason),
+            "completed_at": wire_moment(self._clock.now()),
+            "metadata": {"stop_reason": end.ending.reason.value, "error_type": end.ending.error_type},
+        }
+        await tell(self._door, self._clock, url, told)
 
-    async def _send(self, url: str, body: bytes) -> bool:
-        """Whether the address took it, or never will."""
-        try:
-            answer = await self._door.fetch(
-                url, method="POST", headers=_HEADERS, body=body, limit_bytes=ANSWER_LIMIT_BYTES, timeout_s=TIMEOUT_S
-            )
-        except LociError as error:
-            return error.status < 500
-        return answer.status < 500
+
+async def tell(door: Door, clock: Clock, url: str, told: JsonObject) -> None:
+    """Post this to an address that a client gave, again after a pause where it fails for now."""
+    body = orjson.dumps(told)
+    for pause_s in (*PAUSES_S, None):
+        if await _taken(door, url, body) or pause_s is None:
+            return
+        await clock.sleep(pause_s)
+
+
+async def _taken(door: Door, url: str, body: bytes) -> bool:
+    """Whether the address took it, or never will."""
+    try:
+        answer = await door.fetch(
+            url, method="POST", headers=_HEADERS, body=body, limit_bytes=ANSWER_LIMIT_BYTES, timeout_s=TIMEOUT_S
+        )
+    except LociError as error:
+        return error.status < 500
+    return answer.status < 500

@@ -1,0 +1,106 @@
+"""The work on batches of messages: each request becomes a run in the background, a few at a time.
+
+Requests of one agent follow each other. Each carries an otid of the batch, so work that is done again after a crash
+finds the runs that it began.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from loci.agent.runs import LiveRun
+from loci.api.callbacks import tell
+from loci.api.core import Core
+from loci.api.scheduling import said_request
+from loci.api.wire_runs import wire_moment
+from loci.errors import Busy, Conflict, LociError
+from loci.jobs.worker import FINAL_STATUS
+from loci.store import batches
+from loci.types.actor import Actor
+from loci.types.batches import BatchItem, ItemStatus
+from loci.types.jobs import Job
+from loci.types.runs import status_of
+
+KIND = "message.batch"
+AGENTS_AT_ONCE = 4
+BUSY_PAUSE_S = 2.0
+BUSY_S_MAX = 3_600.0
+"""So long a request waits for an agent that is at work for others."""
+ITEM_STATUSES: dict[str, ItemStatus] = {"completed": "completed", "cancelled": "cancelled"}
+
+
+class Batches:
+    """The work, as a handler of jobs."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def __call__(self, actor: Actor, job: Job) -> datetime | None:
+        """Carry out what is left of a batch."""
+        core = self._core
+        left = await core.store.write(batches.begin, actor, job.id)
+        of_agents: dict[str, list[BatchItem]] = {}
+        for item in left:
+            of_agents.setdefault(item.agent_id, []).append(item)
+        free = asyncio.Semaphore(AGENTS_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for items in of_agents.values():
+                group.create_task(self._of_agent(actor, items, free))
+        await self._end(actor, job.id)
+        return None
+
+    async def _of_agent(self, actor: Actor, items: Sequence[BatchItem], free: asyncio.Semaphore) -> None:
+        async with free:
+            for item in items:
+                await self._one(actor, item)
+
+    async def _one(self, actor: Actor, item: BatchItem) -> None:
+        store = self._core.store
+        try:
+            live = await self._started(actor, item)
+        except LociError as error:
+            if error.status not in FINAL_STATUS:
+                raise
+            await store.write(batches.set_item, actor, item, "failed", error=str(error))
+            return
+        await store.write(batches.set_item, actor, item, "running", run_id=live.run.id)
+        ending = (await live.ended()).ending
+        status = ITEM_STATUSES.get(status_of(ending.reason), "failed")
+        words = None if status == "completed" else ending.detail or ending.message
+        await store.write(batches.set_item, actor, item, status, run_id=live.run.id, error=words)
+
+    async def _started(self, actor: Actor, item: BatchItem) -> LiveRun:
+        """The run of a request, or the one that it led to before. Raises Busy when the agent does not come free."""
+        core = self._core
+        request = said_request(item.request, otid=f"{item.batch_id}:{item.number}")
+        request = replace(request, metadata={**request.metadata, "run_type": "batch", "batch_id": item.batch_id})
+        until_s = core.clock.monotonic_s() + BUSY_S_MAX
+        while True:
+            try:
+                return await core.runs.start(actor, item.agent_id, None, request)
+            except Busy:
+                if core.clock.monotonic_s() >= until_s:
+                    raise
+                await core.clock.sleep(BUSY_PAUSE_S)
+
+    async def _end(self, actor: Actor, batch_id: str) -> None:
+        core, now = self._core, self._core.clock.now()
+        batch = await core.store.read(batches.get, actor, batch_id)
+        status = "completed" if batch.counts.get("completed") or not batch.counts else "failed"
+        if await core.store.write(batches.end, actor, batch_id, status, now) and batch.callback_url:
+            told = {"job_id": batch_id, "status": status, "completed_at": wire_moment(now)}
+            await tell(core.door, core.clock, batch.callback_url, told)
+
+
+async def cancel_batch(core: Core, actor: Actor, batch_id: str) -> None:
+    """Call a batch off, with the runs that are under way. Raises NotFound, and Conflict when it has ended."""
+    left = await core.store.write(batches.cancel, actor, batch_id, core.clock.now())
+    if left is None:
+        raise Conflict(f"Batch {batch_id} has ended.")
+    await core.jobs.cancel(actor, batch_id)
+    for item in left:
+        if item.run_id is not None:
+            with suppress(Conflict):  # it ended by itself
+                await core.runs.cancel(actor, item.agent_id, run_ids=[item.run_id])
