@@ -369,6 +369,8 @@ class Wedge(RuleBasedStateMachine):
         else:
             assert "waiting for approval" in told or refused.json().get("run_id"), told
             got = self.run(self.house.post(f"/v1/conversations/{thread}/cancel", self.named(thread)))
+            if got is not None and got.status_code == 409 and "waiting for approval" not in told:
+                return  # the run has ended by itself meanwhile
         assert got is not None
         assert got.status_code == 200, got.text
 
