@@ -7,3 +7,5 @@ create table conversation_blocks (
     primary key (conversation_id, block_id)
 );
 create index conversation_blocks_by_block on conversation_blocks (block_id);
+
+create index conversations_deleted on conversations (id) where deleted_at is not null;
