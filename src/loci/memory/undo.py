@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from loci.errors import BadRequest, Conflict, NotFound, VersionConflict
 from loci.ids import new_id
+from loci.memory import rewording
 from loci.memory.changes import Editor
 from loci.memory.merge import merge
 from loci.store import attachments, blocks, identities, journal, passages
@@ -24,7 +25,7 @@ from loci.types.memory import Author, Block, JournalEntry, Subject
 
 T = TypeVar("T")
 
-UNDOABLE = frozenset({Subject.BLOCK, Subject.PASSAGE, Subject.ATTACHMENT})
+UNDOABLE = frozenset({Subject.BLOCK, Subject.PASSAGE, Subject.ATTACHMENT, Subject.MESSAGE})
 
 
 def revert(tx: Transaction, actor: Actor, author: Author, change_set_id: str, *, now: datetime) -> str:
@@ -44,7 +45,9 @@ def undo(tx: Transaction, actor: Actor, author: Author, seq: int, *, now: dateti
     """
     entry = journal.get(tx, actor, seq)
     if entry.subject not in UNDOABLE:
-        raise BadRequest(f"Entry {seq} ({entry.subject.value}) is no change of a block, a note or an attachment.")
+        raise BadRequest(
+            f"Entry {seq} ({entry.subject.value}) is no change of a block, a note, an attachment or a message."
+        )
     return _take_back(tx, Editor(actor=actor, author=author, change_set_id=new_id("change"), now=now), [entry])
 
 
@@ -58,6 +61,9 @@ def _take_back(tx: Transaction, editor: Editor, entries: Sequence[JournalEntry])
                     _attachment(tx, editor, entry)
                 case Subject.PASSAGE:
                     _passage(tx, editor, entry)
+                case Subject.MESSAGE:
+                    actor, author, change = editor.actor, editor.author, editor.change_set_id
+                    rewording.take_back(tx, actor, author, entry, editor.now, change_set_id=change)
                 case _:
                     pass  # what only came along, such as the archive that was made for a first note
     return editor.change_set_id

@@ -27,6 +27,7 @@ from loci.store.rows import (
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
 from loci.types.json import JsonObject
+from loci.types.messages import Message
 from loci.types.paging import Page
 
 COLUMNS = """id, agent_id, is_default, prefix, after_seq, compiled_version, context_version, busy_run_id, warned,
@@ -61,6 +62,9 @@ SET_COMPILED = (
     "update conversations set compiled_version = :version where id = :id and organization_id = :organization_id"
 )
 SET_PREFIX = "update conversations set prefix = :prefix where id = :id and organization_id = :organization_id"
+READ_ANEW = """
+update conversations set context_version = context_version + 1, prompt_tokens_last = 0
+where organization_id = :organization_id and agent_id = :agent_id and (id = :id or prefix like :mention)"""
 SET_WARNED = "update conversations set warned = 1 where id = :id and organization_id = :organization_id"
 CLAIM = """
 update conversations set busy_run_id = :run_id, context_version = context_version + 1, updated_at = :now
@@ -241,6 +245,17 @@ def set_prefix(tx: Transaction, actor: Actor, conversation_id: str, prefix: Sequ
     """Choose what the window begins with; what follows stays."""
     params: Params = {"id": conversation_id, "organization_id": actor.organization_id, "prefix": dump(tuple(prefix))}
     tx.run(SET_PREFIX, params)
+
+
+def read_anew(tx: Transaction, actor: Actor, message: Message) -> None:
+    """Note that a message is not what it was, in its conversation and in each that has it from there."""
+    params: Params = {
+        "id": message.conversation_id,
+        "agent_id": message.agent_id,
+        "organization_id": actor.organization_id,
+        "mention": f'%"{message.id}"%',
+    }
+    tx.run(READ_ANEW, params)
 
 
 def set_warned(tx: Transaction, actor: Actor, conversation_id: str) -> None:

@@ -1,4 +1,6 @@
-"""Recall memory: every message ever said, in the order it was stored. Rows are only ever added by the loop."""
+"""Recall memory: every message ever said, in the order it was stored. Rows are only ever added by the loop; a person
+may edit one (see `loci.memory.rewording`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,6 +10,7 @@ from loci.agent.kinds import SEND_MESSAGE
 from loci.api.answers import json_answer, send, start
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
+from loci.api.message_edits import EditIn, edited
 from loci.api.message_pages import MessagePage, wire_page
 from loci.api.parameters import AgentId, Cursor, Limit, MessageId, Order
 from loci.api.requests_agents import CompactionIn
@@ -119,6 +120,14 @@ def page_of_thread(
     inherited = () if conversation.is_default else conversation.prefix
     chosen = MessageFilter(conversation_id=conversation.id, only_ids=inherited)
     return wire_page(tx, actor, chosen, page, view)
+
+
+@router.patch("/agents/{agent_id}/messages/{message_id}", deprecated=True)
+async def modify_message(
+    agent_id: AgentId, message_id: MessageId, body: EditIn, services: Services, actor: Actor
+) -> Response:
+    """Change what a message of an agent says. What it said before stays in the journal, and can be brought back."""
+    return await edited(services, actor, agent_id, message_id, body)
 
 
 @router.post("/agents/{agent_id}/messages/cancel")
