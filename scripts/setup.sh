@@ -62,3 +62,6 @@ groups=--no-dev
 "$uv" export --frozen --quiet --no-header --no-emit-project $groups --output-file .venv/requirements.txt
 "$uv" pip install --quiet --python .venv/bin/python --requirement .venv/requirements.txt
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --editable .
+
+# What a start imports is compiled now, so that the first one is as fast and small as every other.
+PYTHONDONTWRITEBYTECODE='' .venv/bin/python -c 'import loci.cli.server'

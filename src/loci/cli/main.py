@@ -4,8 +4,10 @@ So `loci --version` and `loci --help` answer at once, and no command pays for wh
 standard output, talk to the standard error output. Exit status: 0 done, 1 failed, 2 asked wrongly, 130 interrupted.
 """
 
+import gc
 import importlib
 import sys
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -43,8 +45,18 @@ class Commands(TyperGroup):
         """Find the subcommand; a word that is none is refused with those near to it."""
         name, found, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
-            found = get_command(importlib.import_module(COMMANDS[name][0]).app)
+            found = get_command(_imported(COMMANDS[name][0]).app)
         return name, found, rest
+
+
+def _imported(module: str) -> ModuleType:
+    """What an import makes stays for good: the collector need not look at it, now (a sixth of the time) or later."""
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 app = typer.Typer(
