@@ -111,6 +111,24 @@ async def test_traces_go_with_their_run_and_when_they_are_old_or_many(tmp_path):
         assert await kept.purge() == 1
 
 
+async def test_a_long_conversation_is_kept_by_what_is_new_and_outlives_its_first_runs(tmp_path):
+    async with talking(tmp_path) as talk:
+        for number in range(12):
+            await talk.say(f"Question {number}: " + "why? " * 200, f"Answer {number}.")
+        runs = (await talk.sdk.runs.list(agent_id=talk.agent_id)).items
+        step = (await talk.sdk.runs.steps.list(runs[0].id)).items[0]
+        await talk.sdk.steps.trace.retrieve(step.id)
+        rows = await talk.live.core.store.read(
+            lambda tx: tx.all("select base_id, size_bytes from traces order by seq")  # what is there, not how
+        )
+        assert len({row["base_id"] for row in rows}) < 5
+        for run in runs[1:]:
+            await talk.http.delete(f"/v1/runs/{run.id}")
+        trace = await talk.sdk.steps.trace.retrieve(step.id)
+        asked = [message for message in trace.request_json["messages"] if message["role"] == "user"]
+        assert [message["content"][0]["text"][:12] for message in asked[-2:]] == ["Question 10:", "Question 11:"]
+
+
 async def test_nothing_is_kept_when_the_operator_does_not_want_it(tmp_path):
     settings = replace(live_settings(tmp_path), traces=TraceSettings(kept=False))
     async with talking(tmp_path, settings=settings) as talk:

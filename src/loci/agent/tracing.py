@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import orjson
 
+from loci.agent.bases import HELD_MAX_S, Bases, Delta
 from loci.agent.turn import Kit, ModelCall
 from loci.errors import StoreFailure
 from loci.ids import new_id
@@ -46,6 +47,7 @@ class Traces:
     def __init__(self, kit: Kit, bounds: TraceBounds) -> None:
         self._kit = kit
         self._bounds = bounds
+        self._bases = Bases()
         self._writing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -70,12 +72,14 @@ class Traces:
                 try:
                     await self._kit.store.write(traces.insert, batch)
                 except StoreFailure as failure:
+                    self._bases.forget()
                     log.warning("%d traces are not kept: %s", len(batch), failure)
 
     async def purge(self) -> int:
         """Drop what is too old or too much."""
-        before = self._kit.clock.now() - timedelta(seconds=self._bounds.kept_s)
-        return await self._kit.store.write(traces.purge, before, self._bounds.kept_bytes)
+        now = self._kit.clock.now()
+        before, unused_before = now - timedelta(seconds=self._bounds.kept_s), now - timedelta(seconds=2 * HELD_MAX_S)
+        return await self._kit.store.write(traces.purge, before, unused_before, self._bounds.kept_bytes)
 
     async def _write_now_and_then(self) -> None:
         purged_s = float("-inf")
@@ -99,28 +103,31 @@ class Traces:
             body = await body_of(call.model, call.request)
             taken.append((call, body if len(body) <= BODY_MAX_BYTES else _TOO_LONG))
             size_bytes += len(body)
-        return await asyncio.to_thread(_packed, taken)
+        return await asyncio.to_thread(self._packed, taken, self._kit.clock.monotonic_s())
+
+    def _packed(self, taken: list[tuple[ModelCall, bytes]], now_s: float) -> list[tuple[Actor, NewTrace]]:
+        return [
+            (call.actor, _new(call, self._bases.told(call.run.conversation_id, body, now_s))) for call, body in taken
+        ]
 
 
-def _packed(taken: list[tuple[ModelCall, bytes]]) -> list[tuple[Actor, NewTrace]]:
-    return [
-        (
-            call.actor,
-            NewTrace(
-                id=new_id("provider_trace"),
-                run_id=call.run.id,
-                agent_id=call.run.agent_id,
-                step_id=call.step_id,
-                call_type=call.call_type,
-                model=call.model.info.handle,
-                request=traces.packed(body),
-                response=traces.packed(_answer(call.answer)),
-                duration_ns=int(call.duration_s * 1e9),
-                created_at=call.ended_at,
-            ),
-        )
-        for call, body in taken
-    ]
+def _new(call: ModelCall, told: Delta) -> NewTrace:
+    return NewTrace(
+        id=new_id("provider_trace"),
+        run_id=call.run.id,
+        agent_id=call.run.agent_id,
+        step_id=call.step_id,
+        call_type=call.call_type,
+        model=call.model.info.handle,
+        base_id=told.base.id,
+        new_base=traces.packed(told.base.body) if told.is_base else None,
+        head_bytes=told.head_bytes,
+        tail_bytes=told.tail_bytes,
+        request=traces.packed(told.new),
+        response=traces.packed(_answer(call.answer)),
+        duration_ns=int(call.duration_s * 1e9),
+        created_at=call.ended_at,
+    )
 
 
 async def body_of(model: Model, request: ModelRequest) -> bytes:

@@ -474,11 +474,23 @@ create table traces (
     response {{blob}} not null,
     size_bytes integer not null,
     duration_ns integer not null,
-    created_at text not null
+    created_at text not null,
+    base_id text,
+    head_bytes integer,
+    tail_bytes integer
 );
 create index traces_by_run on traces (run_id, seq);
 create index traces_by_step on traces (step_id) where step_id is not null;
 create index traces_by_time on traces (created_at);
+create index traces_by_base on traces (base_id) where base_id is not null;
+
+create table trace_bases (
+    id text primary key,
+    organization_id text not null,
+    project_id text,
+    body {{blob}} not null,
+    created_at text not null
+);
 
 create table message_batches (
     id text primary key,

@@ -1,6 +1,7 @@
 """What was sent to models and what came back, compressed, kept for a while and up to a size.
 
-Traces are for people who look into a step; nothing reads them to work. They go with their run.
+Traces are for people who look into a step; nothing reads them to work. They go with their run. A request is kept as
+what is new in it beside an earlier one, its base (`loci.agent.bases`); a base goes when no trace needs it any more.
 """
 
 import zlib
@@ -16,17 +17,23 @@ from loci.types.json import JsonObject
 
 CallType: TypeAlias = Literal["agent_step", "summarization"]
 
-COLUMNS = "id, run_id, agent_id, step_id, call_type, model, request, response, duration_ns, created_at"
+READ = """
+select traces.*, trace_bases.body as base from traces left join trace_bases on trace_bases.id = traces.base_id"""
 INSERT = """
 insert into traces (id, organization_id, project_id, run_id, agent_id, step_id, call_type, model, request, response,
-    size_bytes, duration_ns, created_at)
+    size_bytes, duration_ns, created_at, base_id, head_bytes, tail_bytes)
 values (:id, :organization_id, :project_id, :run_id, :agent_id, :step_id, :call_type, :model, :request, :response,
-    :size_bytes, :duration_ns, :created_at)"""
-OF_STEP = f"""
-select {COLUMNS} from traces where step_id = :step_id and organization_id = :organization_id order by seq desc
-limit 1"""
-OF_RUN = f"""
-select {COLUMNS} from traces where run_id = :run_id and organization_id = :organization_id order by seq limit :limit"""
+    :size_bytes, :duration_ns, :created_at, :base_id, :head_bytes, :tail_bytes)"""
+INSERT_BASE = """
+insert into trace_bases (id, organization_id, project_id, body, created_at)
+values (:id, :organization_id, :project_id, :body, :created_at)"""
+OF_STEP = f"""{READ}
+where traces.step_id = :step_id and traces.organization_id = :organization_id order by traces.seq desc limit 1"""
+OF_RUN = f"""{READ}
+where traces.run_id = :run_id and traces.organization_id = :organization_id order by traces.seq limit :limit"""
+UNUSED_BASES = """
+delete from trace_bases where created_at < :before
+    and not exists (select 1 from traces where traces.base_id = trace_bases.id)"""
 EXPIRED = "delete from traces where created_at < :before"
 TOO_MUCH = """
 delete from traces where seq in (
@@ -36,7 +43,7 @@ delete from traces where seq in (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTrace:
-    """One call of a model, packed. `step_id` None: a call beside the steps."""
+    """One call of a model, packed. `step_id` None: a call beside the steps. `new_base`: the base, where it is new."""
 
     id: str
     run_id: str
@@ -44,6 +51,10 @@ class NewTrace:
     step_id: str | None
     call_type: CallType
     model: str
+    base_id: str
+    new_base: bytes | None
+    head_bytes: int
+    tail_bytes: int
     request: bytes
     response: bytes
     duration_ns: int
@@ -76,9 +87,22 @@ def insert(tx: Transaction, new: Sequence[tuple[Actor, NewTrace]]) -> None:
     params: dict[str, SqlValue] = {f"run{n}": run_id for n, run_id in enumerate({trace.run_id for _, trace in new})}
     names = ", ".join(f":{name}" for name in params)
     known = {row["id"] for row in tx.all(f"select id from runs where id in ({names})", params)}
+    bases = [_base_params(actor, trace, trace.new_base) for actor, trace in new if trace.new_base is not None]
+    if bases:
+        tx.many(INSERT_BASE, bases)
     rows = [_params(actor, trace) for actor, trace in new if trace.run_id in known]
     if rows:
         tx.many(INSERT, rows)
+
+
+def _base_params(actor: Actor, trace: NewTrace, body: bytes) -> dict[str, SqlValue]:
+    return {
+        "id": trace.base_id,
+        "organization_id": actor.organization_id,
+        "project_id": actor.project_id,
+        "body": body,
+        "created_at": time_text(trace.created_at),
+    }
 
 
 def _params(actor: Actor, trace: NewTrace) -> dict[str, SqlValue]:
@@ -93,9 +117,12 @@ def _params(actor: Actor, trace: NewTrace) -> dict[str, SqlValue]:
         "model": trace.model,
         "request": trace.request,
         "response": trace.response,
-        "size_bytes": len(trace.request) + len(trace.response),
+        "size_bytes": len(trace.request) + len(trace.response) + len(trace.new_base or b""),
         "duration_ns": trace.duration_ns,
         "created_at": time_text(trace.created_at),
+        "base_id": trace.base_id,
+        "head_bytes": trace.head_bytes,
+        "tail_bytes": trace.tail_bytes,
     }
 
 
@@ -119,17 +146,30 @@ def _from_row(row: Row) -> Trace:
         step_id=maybe_text(row, "step_id"),
         call_type=cast("CallType", text(row, "call_type")),
         model=text(row, "model"),
-        request=_unpacked(row["request"]),
-        response=_unpacked(row["response"]),
+        request=load_object(_request(row).decode()),
+        response=load_object(_unpacked(row["response"]).decode()),
         duration_ns=integer(row, "duration_ns"),
         created_at=moment(row, "created_at"),
     )
 
 
-def _unpacked(value: SqlValue) -> JsonObject:
-    return load_object(zlib.decompress(value).decode()) if isinstance(value, bytes) else {}
+def _request(row: Row) -> bytes:
+    new = _unpacked(row["request"])
+    if row["base_id"] is None:
+        return new
+    base = _unpacked(row["base"])
+    return base[: integer(row, "head_bytes")] + new + base[len(base) - integer(row, "tail_bytes") :]
 
 
-def purge(tx: Transaction, before: datetime, limit_bytes: int) -> int:
-    """Drop what is older than that time, then the oldest until the rest fits; how many were dropped."""
-    return tx.run(EXPIRED, {"before": time_text(before)}) + tx.run(TOO_MUCH, {"limit_bytes": limit_bytes})
+def _unpacked(value: SqlValue) -> bytes:
+    return zlib.decompress(value) if isinstance(value, bytes) else b""
+
+
+def purge(tx: Transaction, before: datetime, unused_before: datetime, limit_bytes: int) -> int:
+    """Drop what is older than that time, then the oldest until the rest fits; how many were dropped.
+
+    Bases that no trace needs go too, unless they are young enough for a trace to come that needs them.
+    """
+    dropped = tx.run(EXPIRED, {"before": time_text(before)}) + tx.run(TOO_MUCH, {"limit_bytes": limit_bytes})
+    tx.run(UNUSED_BASES, {"before": time_text(unused_before)})
+    return dropped
