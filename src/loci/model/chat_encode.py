@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import is_
 from typing import NamedTuple, assert_never
 
 import orjson
@@ -75,8 +74,8 @@ class _Beginning(NamedTuple):
     call_ids: frozenset[str]
 
     def begins(self, messages: Sequence[Message]) -> bool:
-        """Whether the request still begins with these very objects: an edited message is another one."""
-        return len(self.messages) <= len(messages) and all(map(is_, self.messages, messages))
+        """Whether the request still begins with these messages; being the same objects, they need not be looked at."""
+        return self.messages == tuple(messages[: len(self.messages)])
 
 
 class Encoder:
