@@ -24,7 +24,8 @@ from loci.config import LOOPBACK, Settings
 from loci.errors import BadRequest
 from loci.files.finding import FolderSearch
 from loci.files.intake import Intake
-from loci.files.reading import Reader
+from loci.files.reading import NICENESS, Reader, packages
+from loci.files.reading import Bounds as ReadingBounds
 from loci.jobs.worker import Jobs
 from loci.mcp.base import Limits as McpLimits
 from loci.mcp.servers import McpServers, Outside
@@ -35,6 +36,7 @@ from loci.model.providers import build_models
 from loci.net import Door
 from loci.sandbox.base import Bounds, Sandbox
 from loci.sandbox.local import LocalSandbox, Place
+from loci.sandbox.walls import candidates
 from loci.store.base import MEMORY, Store
 from loci.store.sqlite import SQLiteStore
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
@@ -120,6 +122,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         yield core
     finally:
         await core.jobs.close()
+        await core.intake.close()
         await core.runs.close()
         await core.traces.close()
         await background.close()
@@ -184,7 +187,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         streams=Streams(store, clock, retention_s=settings.stream_retention_s),
         recall=recall,
         archive=archive,
-        intake=Intake(store, jobs, clock, folder_search, Reader()),
+        intake=Intake(store, jobs, clock, folder_search, build_reader(settings, door)),
         builtins=builtins,
         runner=runner,
         source_tools=source_tools,
@@ -228,6 +231,21 @@ def build_sandbox(settings: Settings, door: Door) -> Sandbox:
     asked = settings.sandbox
     bounds = Bounds(wall_s=asked.call_timeout_s)
     return LocalSandbox(Place(home=settings.home, choice=asked.kind, door=door, bounds=bounds))
+
+
+def build_reader(settings: Settings, door: Door, bounds: ReadingBounds | None = None) -> Reader:
+    """What reads uploaded files: on this machine, behind the walls that the settings name or the best there are."""
+    asked, reading = settings.sandbox.kind, bounds or ReadingBounds()
+    place = Place(
+        home=settings.home,
+        choice=asked if asked in {walls.name for walls in candidates()} else "auto",
+        door=door,
+        bounds=reading.of_sandbox(),
+        folder="reading",
+        read=tuple(packages()),
+        niceness=NICENESS,
+    )
+    return Reader(LocalSandbox(place), reading)
 
 
 class Background:

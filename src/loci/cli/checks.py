@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import apsw
 
 from loci import __version__
-from loci.app import build_models, build_sandbox
+from loci.app import build_models, build_reader, build_sandbox
 from loci.cli import screen
 from loci.cli.connect import found_server
 from loci.cli.datafile import DataFile, LongBlock, newest_version, read_data_file
@@ -193,7 +193,16 @@ async def sandbox(settings: Settings) -> Sequence[Finding]:
     finally:
         await found.close()
     level: Level = "ok" if standing.ok and standing.hint is None else "warn"
-    return [Finding("sandbox", level, standing.message, standing.hint)]
+    return [Finding("sandbox", level, standing.message, standing.hint), await _reading(settings)]
+
+
+async def _reading(settings: Settings) -> Finding:
+    reader = build_reader(settings, Door())
+    try:
+        standing = await reader.standing()
+    finally:
+        await reader.close()
+    return Finding("files", "ok" if standing.ok else "warn", standing.message, standing.hint)
 
 
 async def models(settings: Settings, origins: Mapping[str, str]) -> Sequence[Finding]:

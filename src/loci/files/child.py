@@ -1,8 +1,9 @@
 """Reading one file, in a process that may do little: bytes come in, text goes out, and nothing else is to be had.
 
-Run as a script, without the rest of the package: `python -I child.py KIND MEMORY_BYTES CPU_S TEXT_BYTES`. The answer
-begins with `+` and is the text, or with `-` and says why there is none. A process that just ends was given a file that
-is damaged, or that takes more than it is worth.
+Behind the walls of the sandbox it is a program like a tool: `read` is called with the document on standard input. Where
+nothing isolates, it is a script of its own: `python -I child.py KIND MEMORY_BYTES CPU_S TEXT_BYTES`.
+The answer begins with `+` and is the text, or with `-` and says why there is none. A process that just ends was given a
+file that is damaged, or that takes more than it is worth.
 """
 
 import contextlib
@@ -24,23 +25,33 @@ class Unreadable(Exception):
     """There is no text to be had, for a reason that a person can do something about."""
 
 
+def read(kind: str, text_bytes: int, packages: list[str]) -> str:
+    """The answer for the document on standard input; `packages` are the folders of the libraries."""
+    sys.path += packages
+    return _answer(kind, text_bytes).decode()
+
+
 def main(kind: str, memory_bytes: int, cpu_s: int, text_bytes: int) -> NoReturn:
     """Read standard input, write standard output, end."""
     _confine(memory_bytes, cpu_s)
-    sys.setrecursionlimit(DEPTH_MAX)
-    try:
-        pieces = {"pdf": _pdf, "docx": _docx, "html": _html}[kind](sys.stdin.buffer.read())
-        answer = b"+" + _joined(pieces, text_bytes)
-    except Unreadable as reason:
-        answer = b"-" + str(reason).encode()
-    except MemoryError:
-        answer = b"-It takes more memory than reading a file may."
-    except RecursionError:
-        answer = b"-It is nested too deeply."
+    answer = _answer(kind, text_bytes)
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
     os._exit(0)
+
+
+def _answer(kind: str, text_bytes: int) -> bytes:
+    sys.setrecursionlimit(DEPTH_MAX)
+    try:
+        pieces = {"pdf": _pdf, "docx": _docx, "html": _html}[kind](sys.stdin.buffer.read())
+        return b"+" + _joined(pieces, text_bytes)
+    except Unreadable as reason:
+        return b"-" + str(reason).encode()
+    except MemoryError:
+        return b"-It takes more memory than reading a file may."
+    except RecursionError:
+        return b"-It is nested too deeply."
 
 
 def _confine(memory_bytes: int, cpu_s: int) -> None:
@@ -61,7 +72,7 @@ def _joined(pieces: Iterator[str], text_bytes: int) -> bytes:
     found: list[bytes] = []
     room = text_bytes
     for piece in pieces:
-        found.append(piece.encode("utf-8", "replace"))
+        found.append(piece.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace"))
         room -= len(found[-1])
         if room < 0:
             raise Unreadable("Its text is longer than this server keeps.")

@@ -64,6 +64,10 @@ class Intake:
         """Drop what a former process was being sent when it ended."""
         await self._store.write(files.sweep)
 
+    async def close(self) -> None:
+        """End what reads files."""
+        await self._reader.close()
+
     async def take(self, actor: Actor, folder_id: str, upload: Upload) -> File:
         """Store a file; it is read in the background.
 

@@ -4,13 +4,14 @@ A program has no network, sees none of the server's files, environment or proces
 printed is text and nothing more. Behind the port stand this machine (`local`) and hosted machines (`remote`).
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from loci.types.json import EMPTY, JsonObject, JsonValue
+from loci.types.json import EMPTY, JsonObject
 
 Language: TypeAlias = Literal["python", "javascript", "typescript"]
+Limit: TypeAlias = Literal["time", "computing", "memory", "processes", "disk", "file", "result"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Program:
     """Whether it may reach the public internet."""
     wall_s: float | None = None
     """A shorter time limit than the sandbox's own."""
+    document: AsyncIterator[bytes] | None = None
+    """What it reads from its standard input, where the sandbox offers that (this machine's does)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Ran:
 
     value: str | None = None
     error: str | None = None
+    beyond: Limit | None = None
+    """The limit that it was ended for, if it was."""
     blocks: JsonObject = field(default_factory=lambda: EMPTY)
     stdout: str = ""
     stderr: str = ""
@@ -95,17 +100,3 @@ class Sandbox(Protocol):
     async def close(self) -> None:
         """End what runs."""
         ...
-
-
-def read_result(document: JsonValue, name: str | None) -> Ran:
-    """The result of a program from what it wrote, of which nothing is believed without a look."""
-    if not isinstance(document, dict):
-        return Ran(error="The program gave no readable result.")
-    error = document.get("error")
-    what = f"Error executing function {name}" if name else "Error"
-    if isinstance(error, dict):
-        words = f"{what}: {error.get('type')}: {error.get('message')}"
-        return Ran(error=words, stderr=str(error.get("traceback") or ""))
-    value, blocks = document.get("value"), document.get("blocks")
-    changed = {key: text for key, text in blocks.items() if isinstance(text, str)} if isinstance(blocks, dict) else {}
-    return Ran(value="None" if value is None else str(value), blocks=changed)

@@ -7,11 +7,10 @@ kernel ends every process of the sandbox with its parent.
 import asyncio
 import logging
 import shutil
-import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,13 +21,14 @@ import orjson
 from loci.errors import NotAvailable
 from loci.net import Door
 from loci.sandbox import walls as kinds
-from loci.sandbox.base import Bounds, Environment, Program, Ran, Standing, read_result
+from loci.sandbox.base import Bounds, Environment, Program, Ran, Standing
 from loci.sandbox.child.frames import HEADER, Report, Request
 from loci.sandbox.child.frames import Bounds as ChildBounds
 from loci.sandbox.packages import Installed, Packages, base_python, prefix_of
 from loci.sandbox.proxy import proxying
+from loci.sandbox.results import clean, told, too_long
 from loci.sandbox.walls import Walls
-from loci.sandbox.zygote import Zygote, end_unwanted
+from loci.sandbox.zygote import Zygote, end_unwanted, feeding
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ _START_TIMEOUT_S = 20.0
 _GRACE_S = 5.0
 _REPORT_MAX_BYTES = 100_000
 _NODE_HEAP_MB = 512
-_CONTROL = dict.fromkeys([*range(9), *range(11, 32), 127])
-"""Taken out of what a program says: it could move the cursor of whoever reads it."""
+_BLOCKING_MAX_BYTES = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +50,11 @@ class Place:
     choice: str = "auto"
     door: Door
     bounds: Bounds = field(default_factory=Bounds)
+    folder: str = "sandbox"
+    """Of the home, for this sandbox alone."""
+    read: tuple[str, ...] = ()
+    """What its programs may read in addition."""
+    niceness: int = 0
 
 
 class LocalSandbox:
@@ -58,7 +62,7 @@ class LocalSandbox:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._folder = place.home / "sandbox"
+        self._folder = place.home / place.folder
         self._packages = Packages(self._folder / "environments")
         self._choices = kinds.of_choice(place.choice)
         self._walls: Walls | None = None
@@ -109,7 +113,12 @@ class LocalSandbox:
         bounds = cast("ChildBounds", asdict(self._place.bounds))
         bounds["wall_s"] = min(bounds["wall_s"], program.wall_s or bounds["wall_s"])
         node = _node() if program.language != "python" else []
-        read = [sys.base_prefix, *installed.folders, *([str(_RUNNER), prefix_of(node[0])] if node else [])]
+        read = [
+            sys.base_prefix,
+            *self._place.read,
+            *installed.folders,
+            *([str(_RUNNER), prefix_of(node[0])] if node else []),
+        ]
         env = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
@@ -225,6 +234,7 @@ class LocalSandbox:
 
     async def _begin(self, walls: Walls, request: Request) -> Zygote:
         command = walls.command([base_python(), "-I", "-S", "-B"], request["read"])
+        command.append(str(self._place.niceness))
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
@@ -247,32 +257,31 @@ class LocalSandbox:
         zygote.end()
         said = await process.stderr.read() if process.stderr else b""
         await process.wait()
-        raise NotAvailable(f"The sandbox does not start: {_clean(said)[-500:].strip() or 'it gave no reason'}.")
+        raise NotAvailable(f"The sandbox does not start: {clean(said)[-500:].strip() or 'it gave no reason'}.")
 
     async def _call(self, zygote: Zygote, program: Program, request: Request) -> Ran:
         loop = asyncio.get_running_loop()
+        bounds = request["bounds"]
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with ours:
-            with theirs:
-                try:
-                    socket.send_fds(zygote.control, [b"c"], [theirs.fileno()])
-                except OSError as error:
-                    zygote.end()
-                    raise NotAvailable("The sandbox is gone; the next call starts it anew.") from error
-            try:
-                async with asyncio.timeout(request["bounds"]["wall_s"] + _GRACE_S):
+        try:
+            with ours:
+                async with feeding(program.document) as document, asyncio.timeout(bounds["wall_s"] + _GRACE_S):
+                    with theirs:
+                        zygote.hand_over(theirs, document)
                     body = orjson.dumps(request)
                     await loop.sock_sendall(ours, HEADER.pack(len(body)) + body)
                     async with self._way_out(ours, network=request["network"]):
                         report, blobs = await _read_report(ours, self._place.bounds)
-            except TimeoutError:
-                return Ran(error=_ENDS["time"].format(wall_s=request["bounds"]["wall_s"]))
-            except (OSError, EOFError, ValueError) as error:
-                zygote.end()
-                log.warning("a sandbox process broke: %s", error)
-                return Ran(error="Error: the sandbox ended while the tool ran.")
-        return _told(report, blobs, program, request)
+        except TimeoutError:
+            return too_long(bounds)
+        except (OSError, EOFError, ValueError) as error:
+            zygote.end()
+            log.warning("a sandbox process broke: %s", error)
+            return Ran(error="Error: the sandbox ended while the tool ran.")
+        if len(blobs[0]) > _BLOCKING_MAX_BYTES:
+            return await asyncio.to_thread(told, report, blobs, program.name, bounds)
+        return told(report, blobs, program.name, bounds)
 
     @asynccontextmanager
     async def _way_out(self, ours: socket.socket, *, network: bool) -> AsyncGenerator[None]:
@@ -303,55 +312,6 @@ def trial(home):
         return "it reads the server's data"
     return "ok"
 """
-_ENDS = {
-    "time": "Error: the tool took longer than {wall_s:g} seconds and was stopped.",
-    "memory": "Error: the tool used more memory than the {memory_bytes} bytes it may have and was stopped.",
-    "processes": "Error: the tool started more than the {processes} processes it may have and was stopped.",
-    "disk": "Error: the tool wrote more than the {disk_bytes} bytes it may and was stopped.",
-    "result": "Error: the result is larger than the {result_bytes} bytes it may have.",
-    "cancelled": "Error: the call was cancelled.",
-}
-
-
-def _told(report: Report, blobs: Sequence[bytes], program: Program, request: Request) -> Ran:
-    """What a report means."""
-    result, stdout, stderr = blobs
-    if report["ended"] == "walls":
-        raise NotAvailable(f"The walls of the sandbox could not be put up: {report['detail']}.")
-    ending = _ENDS.get(report["ended"])
-    if ending is not None:
-        ran = Ran(error=ending.format(**request["bounds"]))
-    elif not result:
-        ran = Ran(error=_silent(report["exit_code"], request))
-    else:
-        try:
-            ran = read_result(orjson.loads(result), program.name)
-        except orjson.JSONDecodeError:
-            ran = Ran(error="Error: the tool gave no readable result.")
-    return Ran(
-        value=None if ran.value is None else _clean(ran.value.encode(errors="replace")),
-        error=None if ran.error is None else _clean(ran.error.encode(errors="replace")),
-        blocks={key: _clean(str(text).encode(errors="replace")) for key, text in ran.blocks.items()},
-        stdout=_shortened(stdout, report["dropped"][1]),
-        stderr=_shortened(stderr, report["dropped"][2]) + _clean(ran.stderr.encode(errors="replace")),
-    )
-
-
-def _silent(exit_code: int, request: Request) -> str:
-    signalled = -exit_code if exit_code < 0 else exit_code - 128
-    if signalled in (signal.SIGXCPU, signal.SIGKILL):
-        return f"Error: the tool was stopped; it may use {request['bounds']['cpu_s']} seconds of computing time."
-    if signalled == signal.SIGXFSZ:
-        return f"Error: the tool wrote a file larger than the {request['bounds']['file_bytes']} bytes it may have."
-    return f"Error: the tool ended without a result (exit status {exit_code})."
-
-
-def _clean(raw: bytes) -> str:
-    return raw.decode(errors="replace").translate(_CONTROL)
-
-
-def _shortened(raw: bytes, dropped: int) -> str:
-    return _clean(raw) + (f"\n… {dropped} more bytes were not kept" if dropped else "")
 
 
 async def _readable(ours: socket.socket) -> None:

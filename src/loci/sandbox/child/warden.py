@@ -52,8 +52,12 @@ class _Pipe:
             self.dropped += max(0, len(part) - room_left)
 
 
-def guard(connection: socket.socket) -> None:
-    """Carry out one call from its request to its report."""
+def guard(connection: socket.socket, document: int) -> None:
+    """Carry out one call from its request to its report. `document` is its standard input; -1 for none."""
+    source = os.open(os.devnull, os.O_RDONLY) if document < 0 else document
+    if source:
+        os.dup2(source, 0)
+        os.close(source)
     try:
         request = frames.read_request(connection)
     except (EOFError, ValueError, OSError):
@@ -150,9 +154,8 @@ def _seen_from_outside(pipes: list[_Pipe]) -> int:
 def _become(request: Request, pipes: list[_Pipe]) -> None:
     """Close the last doors and be the program. Does not return."""
     os.setsid()
-    empty = os.open(os.devnull, os.O_RDONLY)
     result, stdout, stderr, faults = (pipe.writer for pipe in pipes)
-    for place, handle in enumerate((empty, stdout, stderr, result, faults)):
+    for place, handle in enumerate((0, stdout, stderr, result, faults)):
         os.dup2(handle, place + 200)
     for place in range(5):
         os.dup2(place + 200, place)
