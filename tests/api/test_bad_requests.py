@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from loci.testing.live import live_settings
+from loci.types.actor import DEFAULT_USER
 from tests.api.clients import client_of
 
 JSON = {"content-type": "application/json"}
@@ -174,6 +175,18 @@ async def test_routes_and_methods_that_are_none(tmp_path):
             answer = await client.http.request(method, path)
             assert answer.status_code == status
             assert isinstance(answer.json()["detail"], str)
+        hosted = await client.http.get("/v1/environments/")
+        assert (hosted.status_code, "hosted service" in hosted.json()["detail"]) == (404, True)
+
+
+async def test_nothing_costs_money_and_reports_are_not_taken(tmp_path):
+    async with client_of(tmp_path) as client:
+        balance = await client.get("/v1/metadata/balance")
+        assert {value for key, value in balance.items() if key.endswith("balance")} == {0}
+        user = await client.get("/v1/metadata/user")
+        assert (user["id"], user["remaining_credits"]) == (DEFAULT_USER, 0)
+        told = await client.http.post("/v1/metadata/feedback", json={"message": "Fine."})
+        assert told.json() == {"success": False}
 
 
 async def test_both_forms_of_every_path_are_served_without_a_redirect(tmp_path):

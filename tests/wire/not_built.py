@@ -1,5 +1,7 @@
 """Operations of the published API without a call of their own in the tests, or without a place here, and why."""
 
+from tests.wire.published import operations
+
 _JOBS = "is about work that is asked for inside the server; tests/api/test_jobs.py shows it and judges the answers"
 
 ELSEWHERE = {
@@ -11,5 +13,25 @@ ELSEWHERE = {
 }
 """Checked, but not by a call of their own."""
 
-NOT_BUILT: dict[str, str] = {}
+_FEEDS = "texts from outside, spread to agents by the hosted service; schedules and messages do that here"
+_PIPELINES = "connectors of the hosted service that copy from other companies' products"
+_COMPUTERS = "computers that the hosted service reaches or lends; tools run in the server's own sandbox here"
+_DEPLOYED = "an index over deployed agents of the hosted service; GET /v1/agents/ filters by tags, names and templates"
+
+_FAMILIES = {
+    "/v1/feeds": _FEEDS,
+    "/v1/pipelines": _PIPELINES,
+    "/v1/environments": _COMPUTERS,
+    "/v1/sandboxes": _COMPUTERS,
+    "/v1/device-storage-key": _COMPUTERS,
+    "/v1/agents/search": _DEPLOYED,
+    "/v1/legacy-templates": "there are no projects of an older kind here",
+}
+
+NOT_BUILT: dict[str, str] = {
+    item.name: reason
+    for item in operations().values()
+    for family, reason in _FAMILIES.items()
+    if item.path.startswith(family)
+}
 """By operation: why it will not be there."""

@@ -305,6 +305,18 @@ def _work() -> dict[str, Call]:
     }
 
 
+def _metadata() -> dict[str, Call]:
+    telling = {"service": "letta-code", "events": []}
+    return {
+        "GET /v1/metadata/balance": get("/v1/metadata/balance"),
+        "GET /v1/metadata/status": get("/v1/metadata/status"),
+        "GET /v1/metadata/user": get("/v1/metadata/user"),
+        "POST /v1/metadata/feedback": lambda w: w.call("POST", "/v1/metadata/feedback", {"message": "Fine."}),
+        "POST /v1/metadata/telemetry": lambda w: w.call("POST", "/v1/metadata/telemetry", telling),
+        "GET /v1/models/embeddings": get("/v1/models/embeddings"),
+    }
+
+
 def _batch(w: World, words: str = "@say Hello.") -> str:
     requests = [{"agent_id": w.agent().id, "messages": [{"role": "user", "content": words}]}]
     return str(w.call("POST", "/v1/messages/batches", {"requests": requests})["id"])
@@ -396,6 +408,7 @@ PLAIN_CALLS: dict[str, Call] = {
     **_identities(),
     **_internal(),
     **_work(),
+    **_metadata(),
     **_providers(),
     **_admin(),
 }

@@ -5,6 +5,7 @@ what they were stands in the log.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 EXAMPLE_UUID = "123e4567-e89b-42d3-8456-426614174000"
 _SHOWN_MAX_CHARS = 200
+_HOSTED = re.compile(r"/v1/(feeds|pipelines|environments|sandboxes|device-storage-key|legacy-templates)(/|$)")
+"""Families of routes that only the vendor's hosted service had."""
 
 
 def install(app: FastAPI) -> None:
@@ -76,9 +79,11 @@ def _sentence(problem: dict[str, Any]) -> str:
     return f"{where}: {problem['msg']}{shown}"
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     problem = cast("HTTPException", error)
     detail = str(problem.detail)
+    if problem.status_code == 404 and (family := _HOSTED.match(request.url.path)):
+        detail = f"Not Found: {family[1]} were a part of the vendor's hosted service and have no counterpart here."
     invalid = problem.status_code == 422
     answer = error_answer(problem.status_code, {"trace_id": "", "detail": detail} if invalid else {"detail": detail})
     for name, value in (problem.headers or {}).items():

@@ -62,3 +62,35 @@ class SuccessShape(TypedDict):
     """It was done."""
 
     success: bool
+
+
+@exact
+class AccountShape(TypedDict):
+    """Who is asking."""
+
+    id: str
+    email: str
+    name: str
+    organization_name: str
+    organization_id: str
+    current_project_name: str | None
+    current_project_id: str
+    billing_tier: str
+    remaining_credits: float
+
+
+@exact
+class StatusShape(TypedDict):
+    """The project that is worked in."""
+
+    current_project_id: str
+
+
+@exact
+class BalanceShape(TypedDict):
+    """Money that nobody asks for here."""
+
+    total_balance: float
+    monthly_credit_balance: float
+    purchased_credit_balance: float
+    billing_tier: str

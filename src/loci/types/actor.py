@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 DEFAULT_ORGANIZATION = "org-00000000-0000-4000-8000-000000000000"
 DEFAULT_USER = "user-00000000-0000-4000-8000-000000000000"
+DEFAULT_PROJECT = "00000000-0000-4000-8000-000000000000"
+"""The project of everything that names none; it stands in no row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

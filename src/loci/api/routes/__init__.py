@@ -1,6 +1,7 @@
 """All routes, in the order in which the API document lists them."""
 
 from loci.api.routes import (
+    account,
     agent_files,
     agent_memory,
     agentfiles,
@@ -55,5 +56,6 @@ ROUTERS = (
     mcp_servers.router,
     mcp_legacy.router,
     models.router,
+    account.router,
     internal.router,
 )

@@ -37,6 +37,7 @@ async def list_models(
     )
 
 
+@router.get("/models/embeddings", response_model=list[EmbeddingModelShape])
 @router.get("/models/embedding", response_model=list[EmbeddingModelShape])
 async def list_embedding_models(services: Services) -> Response:
     """Embedding models that are really there."""
