@@ -11,6 +11,7 @@ what other servers have (`/api/tags`, `/props` …). `python -m loci.testing.fak
 
 import argparse
 import base64
+import gc
 import hashlib
 import json
 import struct
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
+import orjson
 import uvicorn
 
 from loci.errors import MODEL_FAULT_STATUS, ModelFault
@@ -307,7 +309,7 @@ async def _read(scope: Scope, receive: Receive) -> Received:
         path=str(scope["path"]),
         query=scope["query_string"].decode(),
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-        body=json.loads(text) if text else EMPTY,
+        body=orjson.loads(text) if text else EMPTY,
     )
 
 
@@ -316,7 +318,7 @@ async def _start(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]]
 
 
 def main() -> None:
-    """Serve a fake whose answers cost next to nothing; by default it obeys directives."""
+    """Serve a fake whose answers cost next to nothing; without --tokens it obeys directives."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, default=9999)
     parser.add_argument("--model", default="fake-model")
@@ -326,8 +328,9 @@ def main() -> None:
     words = "word " * choice.tokens if choice.tokens else choice.text
     default = Answer(parts=[Say(words)], piece_chars=5 if choice.tokens else len(words) or 1)
     known: JsonObject = {"id": choice.model, "context_length": 128_000}
-    app = FakeOpenAI(models=[known], default=default, obey=True)
-    app.kept = 10
+    app = FakeOpenAI(models=[known], default=default, obey=not choice.tokens)
+    app.kept = 1
+    gc.disable()  # long requests are many objects, and each is gone with the next request
     uvicorn.run(app, host="127.0.0.1", port=choice.port, log_level="warning", access_log=False)
 
 
