@@ -29,6 +29,7 @@ from loci.files.reading import Bounds as ReadingBounds
 from loci.jobs.worker import Jobs
 from loci.mcp.base import Limits as McpLimits
 from loci.mcp.servers import McpServers, Outside
+from loci.memfs.repository import Repositories
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
@@ -194,6 +195,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         door=door,
         vault=vault,
         mcp=mcp,
+        memfs=Repositories(store, clock, settings.home / "git"),
     )
 
 

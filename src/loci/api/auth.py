@@ -5,6 +5,8 @@ that resolves to loopback (DNS rebinding) or by sending what it may not read the
 Host, and Origin where there is one, must be of this machine then.
 """
 
+import base64
+import binascii
 import hmac
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
@@ -20,6 +22,7 @@ from loci.types.actor import Actor
 OPEN_PATHS = frozenset({"/v1/health", "/v1/ready", "/v1/tools/mcp/oauth/callback"})
 """Open to all. The last is where browsers come back to with a secret that holds once."""
 _GUARDED = ("/v1", "/mcp")
+_GIT = "/v1/git/"
 ORIGIN_HINT = "Its operator can name sites in LOCI_CORS_ORIGINS."
 NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
@@ -46,7 +49,7 @@ class Authentication:
         elif path.startswith(_GUARDED) and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS":
             given = credential(headers)
             if given is None or not hmac.compare_digest(given, self._key):
-                await refuse(send, Unauthorized())
+                await refuse(send, Unauthorized(), b"Basic realm=Loci" if path.startswith(_GIT) else b"Bearer")
                 return
             if path.startswith("/mcp") and (reason := self._foreign(scope, headers)) is not None:
                 await refuse(send, Forbidden(f"This server {reason}.", hint=ORIGIN_HINT))
@@ -89,15 +92,25 @@ def credential(headers: Mapping[bytes, bytes]) -> bytes | None:
     scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() == b"bearer" and key:
         return key.strip()
+    if scheme.lower() == b"basic":
+        return _password(key)
     word, _, password = headers.get(b"x-bare-password", b"").partition(b" ")
     return password.strip() if word.lower() == b"password" and password else None
 
 
-async def refuse(send: Send, error: LociError) -> None:
+def _password(encoded: bytes) -> bytes | None:
+    """What git sends: any name, and the key as its password."""
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).partition(b":")[2] or None
+    except binascii.Error:
+        return None
+
+
+async def refuse(send: Send, error: LociError, scheme: bytes = b"Bearer") -> None:
     """Answer without asking the application."""
     body = orjson.dumps({"detail": str(error)})
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+        headers.append((b"www-authenticate", scheme))
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

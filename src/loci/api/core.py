@@ -15,6 +15,7 @@ from loci.config import Settings
 from loci.files.intake import Intake
 from loci.jobs.worker import Jobs
 from loci.mcp.servers import McpServers
+from loci.memfs.repository import Repositories
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
@@ -48,6 +49,7 @@ class Core:
     door: Door
     vault: Vault
     mcp: McpServers
+    memfs: Repositories
 
 
 async def _core(request: Request) -> Core:

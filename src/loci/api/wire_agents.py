@@ -20,6 +20,8 @@ from loci.types.memory import Block
 from loci.types.runs import Run
 from loci.types.tools import Tool
 
+GIT_TAG = "git-memory-enabled"
+"""Coding clients that keep memory in its repository mark the agent with it."""
 RELATIONS = frozenset(
     {
         "agent.blocks",
@@ -149,7 +151,7 @@ def _memory(agent: Agent, held: list[WireObject]) -> WireObject:
         "blocks": held,
         "file_blocks": [],
         "agent_type": agent.agent_type.value,
-        "git_enabled": False,
+        "git_enabled": GIT_TAG in agent.tags,
         "prompt_template": "",
     }
 

@@ -18,6 +18,7 @@ from loci.cli.sources import provider_fact
 from loci.clock import SystemClock
 from loci.config import Settings
 from loci.errors import LociError, StoreFailure
+from loci.memfs.git import MISSING, git_program
 from loci.model.base import ModelInfo
 from loci.model.demo import SETUP
 from loci.model.known import ASSUMED_WINDOW_TOKENS
@@ -183,6 +184,14 @@ def _long_block(block: LongBlock) -> Finding:
         f"Block '{block.label}'{who} is over its limit: {block.used_chars:,} of {block.limit_chars:,} characters.",
         f"Shorten it, or raise its limit ({block.id}); until then the agent cannot add to it.",
     )
+
+
+def git() -> Finding:
+    """Whether the memory of agents can be read and written as git repositories."""
+    program = git_program()
+    if program is None:
+        return Finding("git", "warn", MISSING.message, MISSING.hint)
+    return Finding("git", "ok", f"{program}: agents' memory can be cloned.")
 
 
 async def sandbox(settings: Settings) -> Sequence[Finding]:

@@ -41,7 +41,13 @@ def doctor(json: JsonOption = False) -> None:
     except LociError as error:
         _report({}, [Finding("settings", "problem", error.message, error.advice)], json=json)
         raise typer.Exit(1) from error
-    findings = [*checks.machine(), *checks.safety(settings), *checks.port(settings), *checks.data(settings)]
+    findings = [
+        *checks.machine(),
+        *checks.safety(settings),
+        *checks.port(settings),
+        *checks.data(settings),
+        checks.git(),
+    ]
     findings += asyncio.run(_asked(settings, origins))
     _report(_explained(settings, origins), findings, json=json)
     if any(finding.level == "problem" for finding in findings):

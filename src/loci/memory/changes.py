@@ -105,6 +105,7 @@ def _edited(tx: Transaction, actor: Actor, change: BlockEdit) -> Block:
         value=value,
         label=change.label or current.label,
         description=current.description if change.description is None else change.description,
+        limit_chars=change.limit_chars or current.limit_chars,
     )
 
 

@@ -37,6 +37,7 @@ OF_ATTACHMENTS = f"""
 select {COLUMNS} from journal
 where agent_id = :agent_id and subject = 'attachment' and at <= :until and organization_id = :organization_id
 order by seq"""
+LAST_SEQ = "select seq from journal where organization_id = :organization_id order by seq desc limit 1"
 BY_SEQ_ONE = f"select {COLUMNS} from journal where seq = :seq and organization_id = :organization_id"
 # What an agent did, and what others did to the blocks that it holds now.
 OF_AGENT = f"""
@@ -154,6 +155,12 @@ def get(tx: Transaction, actor: Actor, seq: int) -> JournalEntry:
     if row is None:
         raise NotFound(f"The journal has no entry {seq}.")
     return from_row(row)
+
+
+def last_seq(tx: Transaction, actor: Actor) -> int:
+    """The number of the newest entry of an organisation; 0 if there is none."""
+    row = tx.one(LAST_SEQ, {"organization_id": actor.organization_id})
+    return 0 if row is None else integer(row, "seq")
 
 
 def of_agent(tx: Transaction, actor: Actor, agent_id: str, page: Page) -> list[JournalEntry]:

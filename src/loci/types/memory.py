@@ -122,13 +122,14 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockEdit:
-    """Set the value (and perhaps label or description) of a block that stood at `version`."""
+    """Set the value (and perhaps label, description or limit) of a block that stood at `version`."""
 
     block_id: str
     version: int
     value: str
     label: str | None = None
     description: str | None = None
+    limit_chars: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from loci.api.requests_agents import Body, LongText, Names
 from loci.api.routes.blocks import BlockChangeIn
 from loci.api.shapes import BlockShape, PassageSearchShape, PassageShape
 from loci.api.shapes_agents import AgentShape, ContextShape, MemoryShape, RepositoriesShape, SecretShape
+from loci.api.wire_agents import GIT_TAG
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.api.wire_values import wire_block, wire_passage
@@ -57,7 +58,7 @@ async def retrieve_core_memory(agent_id: AgentId, services: Services, actor: Act
         "blocks": [wire_block(block) for block in held],
         "file_blocks": [],
         "agent_type": agent.agent_type.value,
-        "git_enabled": False,
+        "git_enabled": GIT_TAG in agent.tags,
         "prompt_template": "",
     }
     return json_answer(memory)

@@ -1,0 +1,205 @@
+"""What a push would do to memory: one ChangeSet, or every reason why not. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loci.errors import MemoryRefused
+from loci.memfs.files import INDEX, MemoryFile, described, is_block, is_rooted, label_fault, label_of, parse
+from loci.types.memory import BLOCK_LIMIT_CHARS, Block, BlockCreate, BlockDetach, BlockEdit, Change, ChangeSet
+
+FILES_MAX = 5_000
+FILE_MAX_BYTES = 5_000_000
+TREE_MAX_BYTES = 50_000_000
+PATH_MAX_CHARS = 1_000
+LOSS_BYTES_MIN = 1_000
+LOSS_BLOCKS_MIN = 2
+ACCEPT_LOSS = "accept-loss"
+"""The push option that lets a push delete most of a memory."""
+
+_MODES = {"100644": None, "100755": None, "120000": "it is a symbolic link", "160000": "it is a submodule"}
+
+
+class PushRefused(Exception):
+    """A push that changes nothing: one word for its ref, and what to tell the person."""
+
+    def __init__(self, word: str, lines: Sequence[str] = ()) -> None:
+        super().__init__(word)
+        self.word = word
+        self.lines = tuple(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file of a tree."""
+
+    path: str
+    mode: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """The files of a commit, and what stands in those that are blocks."""
+
+    entries: Mapping[str, Entry]
+    blocks: Mapping[str, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(entry.size_bytes for entry in self.entries.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What a push wants: the changes, and at which path the block of each label stands afterwards."""
+
+    change_set: ChangeSet
+    paths: Mapping[str, str]
+
+
+def check_entries(entries: Sequence[Entry]) -> None:
+    """Raises PushRefused for a tree that nobody should check out, or that is too large."""
+    faults = [f"{entry.path}: {fault}." for entry in entries if (fault := _fault(entry)) is not None]
+    if len(entries) > FILES_MAX:
+        faults.append(f"{len(entries)} files are more than the {FILES_MAX} that a memory may have.")
+    total = sum(entry.size_bytes for entry in entries)
+    if total > TREE_MAX_BYTES:
+        faults.append(f"All files together have {total} bytes, more than the {TREE_MAX_BYTES} that a memory may have.")
+    if faults:
+        raise PushRefused("invalid files", faults)
+
+
+def _fault(entry: Entry) -> str | None:
+    parts = entry.path.split("/")
+    if (fault := _MODES.get(entry.mode, f"its mode {entry.mode} is not known")) is not None:
+        return fault
+    if len(entry.path) > PATH_MAX_CHARS or "\ufffd" in entry.path:
+        return "its path is too long or no UTF-8"
+    if any(part.lower().startswith(".git") or part in ("", ".", "..") for part in parts):
+        return "its path could harm a checkout"
+    if any(letter < " " or letter in "\\:" for letter in entry.path):
+        return "its path has control characters, a backslash or a colon"
+    return f"it is larger than {FILE_MAX_BYTES} bytes" if entry.size_bytes > FILE_MAX_BYTES else None
+
+
+def proposal(held: Mapping[str, Block], old: Tree, new: Tree, *, loss_accepted: bool) -> Proposal:
+    """The changes that lead from the blocks as they stand, by path, to the new tree. Raises PushRefused."""
+    if is_rooted(old.entries) and INDEX not in new.entries:
+        raise PushRefused("invalid files", [f"{INDEX}: the index at the root of the memory must stay."])
+    asked = _Asked(held, new)
+    if asked.faults:
+        raise PushRefused("invalid files", asked.faults)
+    _guard(asked, old, new, loss_accepted=loss_accepted)
+    return Proposal(change_set=ChangeSet(changes=tuple(asked.changes)), paths=asked.paths)
+
+
+def _guard(asked: "_Asked", old: Tree, new: Tree, *, loss_accepted: bool) -> None:
+    lost, count = len(asked.lost), asked.count
+    shrunk = old.size_bytes >= LOSS_BYTES_MIN and new.size_bytes * 2 < old.size_bytes
+    gone = [path for path in old.entries if path not in new.entries]
+    files_lost = len(gone) > max(LOSS_BLOCKS_MIN, len(old.entries) // 2) and len(new.entries) * 2 < len(old.entries)
+    if loss_accepted or not (shrunk or files_lost or (lost >= LOSS_BLOCKS_MIN and lost * 2 > count)):
+        return
+    raise PushRefused(
+        "would delete most of the memory",
+        [
+            f"This push would take {lost} of {count} blocks away and leave {new.size_bytes} of {old.size_bytes} bytes.",
+            f"If that is meant: git push -o {ACCEPT_LOSS}",
+        ],
+    )
+
+
+class _Asked:
+    """What the files of a tree ask for, worked out once: changes, faults, and blocks that are in no file any more."""
+
+    def __init__(self, held: Mapping[str, Block], new: Tree) -> None:
+        self.changes: list[Change] = []
+        self.faults: list[str] = []
+        self.paths: dict[str, str] = {}
+        self.count = len(held)
+        self._files: dict[str, MemoryFile] = {}
+        rooted = is_rooted(new.entries)
+        for path, data in sorted(new.blocks.items()):
+            if is_block(path, rooted=rooted):
+                self._read(path, data)
+        gone = {path: block for path, block in held.items() if path not in self._files}
+        for path, file in self._files.items():
+            block = held.get(path) or self._moved(path, file, gone)
+            if block is None:
+                self._create(path, file)
+            else:
+                self._edit(path, file, block, stays=path in held)
+        self.lost = list(gone.values())
+        self.changes[:0] = [self._detach(path, block) for path, block in gone.items()]
+
+    def _read(self, path: str, data: bytes) -> None:
+        try:
+            self._files[path] = parse(path, data)
+        except MemoryRefused as error:
+            self.faults.append(error.message)
+
+    @staticmethod
+    def _moved(path: str, file: MemoryFile, gone: dict[str, Block]) -> Block | None:
+        """The block that stood elsewhere: one of that label, or one that holds just this text."""
+        label = label_of(path)
+        for old, block in gone.items():
+            if label in (block.label, label_of(old)):
+                return gone.pop(old)
+        for old, block in gone.items():
+            if file.value and block.value == file.value:
+                return gone.pop(old)
+        return None
+
+    def _label(self, path: str) -> str:
+        label = label_of(path)
+        if (fault := label_fault(label)) is not None:
+            self.faults.append(f"{path}: {fault}")
+        if label in self.paths:
+            self.faults.append(f"{path}: {self.paths[label]} is a block with the same label '{label}'.")
+        return label
+
+    def _create(self, path: str, file: MemoryFile) -> None:
+        label, limit_chars = self._label(path), file.limit_chars or BLOCK_LIMIT_CHARS
+        if file.read_only:
+            self.faults.append(f"{path}: read_only is set by the operator, through the API.")
+        self._check_length(path, file, limit_chars)
+        self.paths[label] = path
+        self.changes.append(
+            BlockCreate(label=label, value=file.value, description=file.description, limit_chars=limit_chars)
+        )
+
+    def _edit(self, path: str, file: MemoryFile, block: Block, *, stays: bool) -> None:
+        label = block.label if stays or label_of(path) == block.label.removeprefix("system/") else self._label(path)
+        described_anew = file.description not in (None, block.description, described(block))
+        limit_chars = file.limit_chars if file.limit_chars not in (None, block.limit_chars) else None
+        self.paths[label] = path
+        if file.value == block.value and not described_anew and limit_chars is None and label == block.label:
+            if file.read_only not in (None, block.read_only):
+                self.faults.append(f"{path}: read_only is set by the operator, through the API.")
+            return
+        if block.read_only:
+            self.faults.append(f"{path}: the block is read-only. Restore the file as it was.")
+        elif file.read_only:
+            self.faults.append(f"{path}: read_only is set by the operator, through the API.")
+        if file.value != block.value or limit_chars is not None:
+            self._check_length(path, file, limit_chars or block.limit_chars)
+        self.changes.append(
+            BlockEdit(
+                block_id=block.id,
+                version=block.version,
+                value=file.value,
+                label=None if label == block.label else label,
+                description=file.description if described_anew else None,
+                limit_chars=limit_chars,
+            )
+        )
+
+    def _check_length(self, path: str, file: MemoryFile, limit_chars: int) -> None:
+        if len(file.value) > limit_chars:
+            self.faults.append(f"{path}: it has {len(file.value)} characters, and its limit is {limit_chars}.")
+
+    def _detach(self, path: str, block: Block) -> BlockDetach:
+        if block.read_only:
+            self.faults.append(f"{path}: the block is read-only and cannot be taken away.")
+        return BlockDetach(block_id=block.id, version=block.version)
