@@ -22,3 +22,38 @@ async def test_what_is_not_there_is_not_there_under_a_second_name_either(tmp_pat
     async with client_of(tmp_path) as client:
         assert (await client.http.delete(f"/v1/_internal_blocks/block-{MISSING}")).status_code == 404
         assert (await client.http.get(f"/v1/_internal_blocks/block-{MISSING}/agents")).status_code == 404
+
+
+OWNER = {"template_id": "template-1", "base_template_id": "base-1", "deployment_id": "mine"}
+
+
+async def test_what_belongs_to_a_deployment_is_made_listed_and_deleted_together(tmp_path):
+    async with client_of(tmp_path) as client:
+        at = "/v1/_internal_templates"
+        block = {"label": "notes", "value": "x", **OWNER, "entity_id": "block-0"}
+        made = (await client.http.post(f"{at}/blocks/batch", json=[block, {**block, "entity_id": "block-1"}])).json()
+        assert [item["entity_id"] for item in made] == ["block-0", "block-1"]
+        agent = {"name": "Ada", **OWNER, "entity_id": "agent-0", "block_ids": [made[0]["id"]]}
+        told = (await client.http.post(f"{at}/agents", json=agent)).json()
+        assert {key: told[key] for key in (*OWNER, "entity_id")} == {**OWNER, "entity_id": "agent-0"}
+        elsewhere = await client.http.post(f"{at}/blocks", json={**block, "deployment_id": "other"})
+        listed = await client.get(f"{at}/deployment/mine")
+        assert [item["type"] for item in listed["entities"]] == ["block", "block", "agent"]
+        assert (await client.get(f"{at}/deployment/mine", entity_types="agent"))["entities"][0]["name"] == "Ada"
+        gone = (await client.http.delete(f"{at}/deployment/mine")).json()
+        assert (gone["deleted_agents"], len(gone["deleted_blocks"])) == ([told["id"]], 2)
+        assert [item["id"] for item in await client.get("/v1/blocks/")] == [elsewhere.json()["id"]]
+        assert (await client.get(f"{at}/deployment/mine"))["total_count"] == 0
+
+
+async def test_what_names_no_deployment_or_makes_no_sense_makes_nothing(tmp_path):
+    async with client_of(tmp_path) as client:
+        at = "/v1/_internal_templates"
+        block = {"label": "notes", "value": "x", **OWNER, "entity_id": "block-0"}
+        for path, body in (
+            ("blocks", {"label": "notes", "value": "x"}),
+            ("blocks/batch", [block, {**block, "label": ""}]),
+            ("agents", {"name": "Ada", **OWNER}),
+        ):
+            assert (await client.http.post(f"{at}/{path}", json=body)).status_code == 422
+        assert await client.get("/v1/blocks/") == await client.get("/v1/agents/") == []

@@ -94,3 +94,35 @@ class BalanceShape(TypedDict):
     monthly_credit_balance: float
     purchased_credit_balance: float
     billing_tier: str
+
+
+@exact
+class EntityShape(TypedDict):
+    """Something that belongs to a deployment."""
+
+    id: str
+    type: str
+    name: str | None
+    description: str | None
+    entity_id: str | None
+    project_id: str | None
+
+
+@exact
+class DeploymentShape(TypedDict):
+    """What belongs to a deployment."""
+
+    entities: list[EntityShape]
+    total_count: int
+    deployment_id: str
+    message: str
+
+
+@exact
+class DeploymentDeletedShape(TypedDict):
+    """What was deleted with a deployment."""
+
+    deleted_blocks: list[str]
+    deleted_agents: list[str]
+    deleted_groups: list[str]
+    message: str

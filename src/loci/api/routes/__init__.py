@@ -15,6 +15,7 @@ from loci.api.routes import (
     folders,
     identities,
     internal,
+    internal_templates,
     jobs,
     mcp_legacy,
     mcp_servers,
@@ -60,4 +61,5 @@ ROUTERS = (
     models.router,
     account.router,
     internal.router,
+    internal_templates.router,
 )

@@ -1,0 +1,114 @@
+"""Deployments: what was made together from one template, found again by the id of the deployment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from loci.store.base import Row, Transaction
+from loci.store.rows import dump, load_object, maybe_text, text, time_text
+from loci.types.actor import Actor
+
+INSERT = """
+insert into deployments (id, organization_id, project_id, template_id, variables, created_at, created_by)
+values (:id, :organization_id, :project_id, :template_id, :variables, :created_at, :created_by)"""
+SET_VARIABLES = "update deployments set variables = :variables where id = :id and organization_id = :organization_id"
+BY_ID = "select template_id, variables from deployments where id = :id and organization_id = :organization_id"
+INSERT_BLOCK = """
+insert into deployment_blocks (block_id, organization_id, project_id, deployment_id, template_id, base_template_id,
+    entity_id)
+values (:block_id, :organization_id, :project_id, :deployment_id, :template_id, :base_template_id, :entity_id)"""
+BLOCKS = """
+select b.id, 'block' as type, b.label as name, b.description, d.entity_id, b.project_id
+from deployment_blocks d join blocks b on b.id = d.block_id
+where d.deployment_id = :id and d.organization_id = :organization_id and b.deleted_at is null order by b.id"""
+AGENTS = """
+select a.id, 'agent' as type, a.name, a.description, a.entity_id, a.project_id from agents a
+where a.deployment_id = :id and a.organization_id = :organization_id and a.deleted_at is null order by a.id"""
+OF_TEMPLATE = """
+select id from deployments where template_id = :id and organization_id = :organization_id order by id"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where something comes from: the version of a template and the template, the deployment, its place in there."""
+
+    template_id: str
+    base_template_id: str
+    deployment_id: str
+    entity_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Something that belongs to a deployment."""
+
+    id: str
+    type: str
+    name: str | None
+    description: str | None
+    entity_id: str | None
+    project_id: str | None
+
+
+def insert(tx: Transaction, actor: Actor, deployment: Origin, variables: dict[str, str], now: datetime) -> None:
+    """Note a deployment, and with which words its variables were filled in."""
+    params = {
+        "id": deployment.deployment_id,
+        "organization_id": actor.organization_id,
+        "project_id": actor.project_id,
+        "template_id": deployment.base_template_id,
+        "variables": dump(variables),
+        "created_at": time_text(now),
+        "created_by": actor.user_id,
+    }
+    tx.run(INSERT, params)
+
+
+def set_variables(tx: Transaction, actor: Actor, deployment_id: str, variables: dict[str, str]) -> None:
+    """Note other words."""
+    tx.run(
+        SET_VARIABLES,
+        {"id": deployment_id, "organization_id": actor.organization_id, "variables": dump(variables)},
+    )
+
+
+def variables_of(tx: Transaction, actor: Actor, deployment_id: str) -> dict[str, str]:
+    """The words that variables were filled in with; none for a deployment that was made elsewhere."""
+    row = tx.one(BY_ID, {"id": deployment_id, "organization_id": actor.organization_id})
+    return {} if row is None else {key: str(value) for key, value in load_object(row["variables"]).items()}
+
+
+def of_template(tx: Transaction, actor: Actor, template_id: str) -> list[str]:
+    """The deployments of a template, oldest first."""
+    rows = tx.all(OF_TEMPLATE, {"id": template_id, "organization_id": actor.organization_id})
+    return [text(row, "id") for row in rows]
+
+
+def add_block(tx: Transaction, actor: Actor, block_id: str, origin: Origin) -> None:
+    """Note that a block belongs to a deployment."""
+    params = {
+        "block_id": block_id,
+        "organization_id": actor.organization_id,
+        "project_id": actor.project_id,
+        "deployment_id": origin.deployment_id,
+        "template_id": origin.template_id,
+        "base_template_id": origin.base_template_id,
+        "entity_id": origin.entity_id,
+    }
+    tx.run(INSERT_BLOCK, params)
+
+
+def entities(tx: Transaction, actor: Actor, deployment_id: str) -> list[Entity]:
+    """What belongs to a deployment: its blocks, then its agents."""
+    params = {"id": deployment_id, "organization_id": actor.organization_id}
+    return [_entity(row) for sql in (BLOCKS, AGENTS) for row in tx.all(sql, params)]
+
+
+def _entity(row: Row) -> Entity:
+    return Entity(
+        id=text(row, "id"),
+        type=text(row, "type"),
+        name=maybe_text(row, "name"),
+        description=maybe_text(row, "description"),
+        entity_id=maybe_text(row, "entity_id"),
+        project_id=maybe_text(row, "project_id"),
+    )
