@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from loci.agent import sleeping
 from loci.agent.colleagues import Colleagues
 from loci.agent.runs import Runs
 from loci.agent.tracing import TraceBounds, Traces
@@ -117,6 +118,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
             registry.start()
         await core.runs.resume()
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
+        core.jobs.register(sleeping.KIND, sleeping.Sleeping(store, core.runs, clock))
         await core.intake.open()
         core.jobs.register(batching.KIND, batching.Batches(core))
         await core.jobs.start()
@@ -170,6 +172,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         builtins=builtins,
         runner=runner,
         limits=limits,
+        after_turn=sleeping.Counting(jobs),
         calls=deque(maxlen=CALLS_MAX) if settings.traces.kept else None,
     )
     bounds = TraceBounds(kept_s=settings.traces.kept_days * DAY_S, kept_bytes=settings.traces.kept_bytes)

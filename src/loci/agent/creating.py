@@ -7,18 +7,19 @@ from datetime import datetime
 from loci.agent.compile import PromptMetadata, compile_system
 from loci.agent.kinds import AgentKind, kind_of
 from loci.agent.names import random_name
-from loci.agent.prompts import boot_messages, default_block_description, system_prompt
+from loci.agent.prompts import SLEEPTIME_PERSONA, boot_messages, default_block_description, system_prompt
 from loci.agent.recompile import prompt_message
 from loci.agent.turn import Kit
 from loci.errors import BadRequest, Unprocessable
 from loci.files import holding
 from loci.ids import new_id
-from loci.store import agents, attachments, blocks, conversations, identities, messages, tools
+from loci.store import agents, archives, attachments, blocks, conversations, groups, identities, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.tools.rules import rules_text
 from loci.types.actor import Actor
 from loci.types.agents import Agent, AgentType, CompactionSettings, Conversation, ModelSettings
+from loci.types.groups import Group, GroupType
 from loci.types.identities import Identity
 from loci.types.json import EMPTY, JsonObject
 from loci.types.memory import BLOCK_LIMIT_CHARS, ActorKind, Author, Block
@@ -26,6 +27,8 @@ from loci.types.messages import Kind, Message, Part, Role, Trust
 from loci.types.tools import RequiresApproval, Tool, ToolRule
 
 WINDOW_TOKENS_DEFAULT = 128_000
+SLEEP_TURNS_DEFAULT = 5
+VOICE_BUFFER_MESSAGES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,8 @@ class Created:
     tools: tuple[Tool, ...]
     message_ids: tuple[str, ...]
     identities: tuple[Identity, ...] = ()
+    group: Group | None = None
+    """That of its sleep-time agent."""
 
 
 def author_of(actor: Actor) -> Author:
@@ -211,13 +216,69 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
     if held or wanted.folder_ids:
         # Attaching counts up the version; the prompt is compiled from what stands at the end.
         agent = replace(agent, memory_version=agents.memory_version(tx, actor, agent.id))
+    message_ids = _first_window(tx, actor, wanted, agent, held, now)
     return Created(
         agent=agent,
         blocks=tuple(held),
         tools=tuple(chosen),
-        message_ids=_first_window(tx, actor, wanted, agent, held, now),
+        message_ids=message_ids,
         identities=_identities(tx, actor, wanted.identity_ids),
+        group=give_sleep(tx, actor, author, agent, now) if agent.enable_sleeptime else None,
     )
+
+
+def give_sleep(tx: Transaction, actor: Actor, author: Author, agent: Agent, now: datetime) -> Group:
+    """See that an agent has a sleep-time agent, which shares its blocks and reads what is said from now on.
+
+    Raises BadRequest for an agent that is itself one.
+    """
+    if agent.agent_type in (AgentType.SLEEPTIME, AgentType.VOICE_SLEEPTIME):
+        raise BadRequest(
+            "A sleep-time agent has no sleep-time agent of its own.", hint="Set 'enable_sleeptime' to false."
+        )
+    known = groups.led_by(tx, actor, [agent.id]).get(agent.id)
+    voice = agent.agent_type is AgentType.VOICE_CONVO
+    if known is None or not known.manager_type.sleeps:
+        known = Group(
+            id=new_id("group"),
+            manager_type=GroupType.VOICE_SLEEPTIME if voice else GroupType.SLEEPTIME,
+            manager_agent_id=agent.id,
+            sleeptime_agent_frequency=None if voice else SLEEP_TURNS_DEFAULT,
+            max_message_buffer_length=VOICE_BUFFER_MESSAGES if voice else None,
+            min_message_buffer_length=VOICE_BUFFER_MESSAGES // 2 if voice else None,
+            project_id=agent.project_id,
+        )
+        groups.insert(tx, actor, known, now)
+    members = known.agent_ids or (_companion(tx, actor, author, agent, now).id,)
+    newest = messages.newest_id(tx, actor, agent.id)
+    group = replace(known, agent_ids=members, turns_counter=0, last_processed_message_id=newest)
+    groups.update(tx, actor, group)
+    return group
+
+
+def _companion(tx: Transaction, actor: Actor, author: Author, agent: Agent, now: datetime) -> Agent:
+    """A new agent of the same model that works while this one rests."""
+    voice = agent.agent_type is AgentType.VOICE_CONVO
+    shared = blocks.blocks_of_agent(tx, actor, agent.id)
+    persona = NewBlock(label="memory_persona", value=SLEEPTIME_PERSONA)
+    wanted = NewAgent(
+        name=f"{agent.name}-sleeptime",
+        agent_type=AgentType.VOICE_SLEEPTIME if voice else AgentType.SLEEPTIME,
+        blocks=() if any(block.label == persona.label for block in shared) else (persona,),
+        block_ids=tuple(block.id for block in shared),
+        model_settings=agent.model_settings,
+        compaction_settings=agent.compaction_settings,
+        timezone=agent.timezone,
+        project_id=agent.project_id,
+    )
+    made = put(
+        tx, actor, author, wanted, _agent(wanted, agent.model, agent.embedding, agent.context_window_tokens, now)
+    )
+    if voice:
+        # What the one notes, the other finds.
+        archive = archives.archive_to_write(tx, actor, author, agent.id, now)
+        archives.attach(tx, actor, author, made.agent.id, archive.id, now)
+    return made.agent
 
 
 def _identities(tx: Transaction, actor: Actor, identity_ids: Sequence[str]) -> tuple[Identity, ...]:

@@ -177,7 +177,7 @@ def _message(turn: Turn, item: NewMessage, now: datetime) -> Message:
     return Message(
         id=new_id("message"),
         role=item.role,
-        kind=Kind.PLAIN,
+        kind=item.kind,
         trust=item.trust,
         parts=item.parts,
         created_at=now,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loci.types.json import EMPTY, JsonObject
-from loci.types.messages import Part, Role, ToolStatus, Trust
+from loci.types.messages import Kind, Part, Role, ToolStatus, Trust
 from loci.types.runs import Run
 from loci.types.tools import ToolSchema
 
@@ -22,6 +22,7 @@ class NewMessage:
     name: str | None = None
     sender_id: str | None = None
     trust: Trust = Trust.USER
+    kind: Kind = Kind.PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,8 @@ def save_step(tx: Transaction, kit: Kit, turn: Turn, work: Work, prepared: Seque
         prompt_tokens=context_tokens,
         now=now,
     )
+    if ending is not None and turn.bundle.agent.enable_sleeptime and kit.after_turn is not None:
+        kit.after_turn(tx, turn.actor, run, now)
     changed = any(item.in_transaction or item.changes for item in prepared)
     version = agents.memory_version(tx, turn.actor, turn.run.agent_id) if changed else before
     return Saved(

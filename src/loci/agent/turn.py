@@ -19,7 +19,7 @@ from loci.clock import Clock
 from loci.errors import LociError
 from loci.model.base import Failed, Finished, Model, ModelRequest, Models
 from loci.model.tokens import START, Ratio, estimate
-from loci.store.base import Store
+from loci.store.base import Store, Transaction
 from loci.store.traces import CallType
 from loci.tools.base import Builtins, ToolRunner
 from loci.types.actor import Actor
@@ -153,6 +153,8 @@ class Kit:
     caches: Caches = field(default_factory=Caches)
     ratios: dict[str, Ratio] = field(default_factory=dict[str, Ratio])
     """Bytes for each token, learned by model handle."""
+    after_turn: Callable[[Transaction, Actor, Run, datetime], None] | None = None
+    """Told of the end of each run of an agent that has a sleep-time agent, within the transaction that ends it."""
     calls: deque[ModelCall] | None = field(default_factory=lambda: deque[ModelCall](maxlen=CALLS_MAX))
     """Calls that wait to be written down; None: nobody wants to know. When it is full the oldest is given up."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loci.agent.creating import author_of, first_messages
+from loci.agent.creating import author_of, first_messages, give_sleep
 from loci.agent.recompile import compile_now, recompile
 from loci.errors import Busy, NotFound
 from loci.files import holding
@@ -39,7 +39,8 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
     Raises NotFound for an agent, tool, block, identity or message that does not exist, Busy for a window in use.
     """
     author = author_of(actor)
-    agent = change.become(agents.get(tx, actor, change.agent_id))
+    before = agents.get(tx, actor, change.agent_id)
+    agent = change.become(before)
     if change.tool_ids is not None:
         asking = _set_tools(tx, actor, author, agent.id, change.tool_ids, now=now)
         agent = replace(agent, tool_rules=tuple(dict.fromkeys((*agent.tool_rules, *asking))))
@@ -52,6 +53,8 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
     holding.make_room(tx, actor, agent)
     if change.message_ids is not None:
         _set_window(tx, actor, agent.id, change.message_ids, now=now)
+    if agent.enable_sleeptime and not before.enable_sleeptime:
+        give_sleep(tx, actor, author, agent, now)
     return agents.update(tx, actor, author, agent, now)
 
 
@@ -154,10 +157,21 @@ def recompile_now(
     return message.text
 
 
-def reset(tx: Transaction, actor: Actor, agent_id: str, *, with_first: bool, now: datetime) -> Agent:
-    """Empty the window of an agent's main thread; what was said stays in recall. Raises NotFound, Busy."""
+def reset(
+    tx: Transaction,
+    actor: Actor,
+    agent_id: str,
+    conversation_id: str | None = None,
+    *,
+    with_first: bool,
+    now: datetime,
+) -> Agent:
+    """Empty the window of a conversation (None: the main thread); what was said stays in recall.
+
+    Raises NotFound, Busy.
+    """
     agent = agents.get(tx, actor, agent_id)
-    conversation = _free(tx, actor, conversations.default_id(agent_id))
+    conversation = _free(tx, actor, conversation_id or conversations.default_id(agent_id))
     fresh: list[Message] = first_messages(agent, conversation.id, None, now) if with_first else []
     prompt = conversation.prefix[:1]
     conversations.set_window(tx, actor, conversation.id, prefix=prompt, after_message_id=None, now=now)

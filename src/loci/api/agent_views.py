@@ -9,7 +9,7 @@ from loci.api.wire_files import wire_folder
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import LociError
 from loci.model.base import EmbeddingInfo, ModelInfo
-from loci.store import agents, approvals, blocks, conversations, folders, identities, messages, runs, tools
+from loci.store import agents, approvals, blocks, conversations, folders, groups, identities, messages, runs, tools
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.agents import Agent
@@ -37,6 +37,7 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
     attached = folders.of_agents(tx, actor, ids) if "agent.sources" in shown else {}
     last = runs.last_of_agents(tx, actor, ids)
     windows = conversations.main_windows(tx, actor, ids)
+    managed = groups.led_by(tx, actor, ids) if "agent.managed_group" in shown else {}
     return [
         AgentView(
             agent=agent,
@@ -47,6 +48,7 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
             identity_ids=people[agent.id],
             identities=[known[identity_id] for identity_id in people[agent.id] if identity_id in known],
             last_run=last.get(agent.id),
+            group=managed.get(agent.id),
             pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown else None,
             shown=shown,
         )

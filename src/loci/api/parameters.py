@@ -25,6 +25,7 @@ FileId = Annotated[str, Path(pattern=f"^file-{UUID}$", description="Id of the fi
 MessageId = Annotated[str, Path(pattern=f"^message-{UUID}$", description="Id of the message.")]
 RunId = Annotated[str, Path(pattern=f"^run-{UUID}$", description="Id of the run.")]
 StepId = Annotated[str, Path(pattern=f"^step-{UUID}$", description="Id of the step.")]
+GroupId = Annotated[str, Path(pattern=f"^group-{UUID}$", description="Id of the group.")]
 IdentityId = Annotated[str, Path(pattern=f"^identity-{UUID}$", description="Id of the identity.")]
 McpServerId = Annotated[str, Path(pattern=f"^mcp_server-{UUID}$", description="Id of the MCP server.")]
 ChangeId = Annotated[

@@ -101,6 +101,30 @@ class SecretShape(TypedDict):
 
 
 @exact
+class GroupShape(TypedDict):
+    """A group of agents. Which fields mean something depends on `manager_type`."""
+
+    id: str
+    manager_type: str
+    manager_agent_id: str | None
+    agent_ids: list[str]
+    description: str
+    shared_block_ids: list[str]
+    max_turns: int | None
+    termination_token: str | None
+    sleeptime_agent_frequency: int | None
+    turns_counter: int | None
+    last_processed_message_id: str | None
+    max_message_buffer_length: int | None
+    min_message_buffer_length: int | None
+    hidden: bool | None
+    project_id: str | None
+    template_id: str | None
+    base_template_id: str | None
+    deployment_id: str | None
+
+
+@exact
 class AgentShape(TypedDict):
     """An agent. Relations (blocks, tools, tags, secrets …) are empty in lists and reads unless `include` names them."""
 
@@ -130,8 +154,8 @@ class AgentShape(TypedDict):
     secrets: list[SecretShape]
     tool_exec_environment_variables: list[SecretShape]
     pending_approval: Object | None
-    multi_agent_group: Object | None
-    managed_group: Object | None
+    multi_agent_group: GroupShape | None
+    managed_group: GroupShape | None
     enable_sleeptime: bool | None
     message_buffer_autoclear: bool
     max_files_open: int

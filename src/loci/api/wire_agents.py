@@ -6,6 +6,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from loci.agent.kinds import kind_of
+from loci.api.wire_groups import wire_group
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.api.wire_values import embedding_config, endpoint_type, llm_config, wire_block, wire_identity, wire_tool
@@ -14,6 +15,7 @@ from loci.store import agents as rows
 from loci.store.rules import rule_to_json
 from loci.types.agents import Agent
 from loci.types.files import Folder
+from loci.types.groups import Group
 from loci.types.identities import Identity
 from loci.types.json import JsonValue
 from loci.types.memory import Block
@@ -54,6 +56,8 @@ class AgentView:
     embedding: EmbeddingInfo | None = None
     last_run: Run | None = None
     pending: WireObject | None = None
+    group: Group | None = None
+    """The one that it manages."""
     shown: frozenset[str] = RELATIONS
 
 
@@ -64,6 +68,7 @@ def wire_agent(view: AgentView) -> WireObject:
     model = view.model or unknown_model(agent)
     held = [wire_block(block) for block in view.blocks] if "agent.blocks" in view.shown else []
     secrets = _secrets(view) if "agent.secrets" in view.shown else []
+    group = wire_group(view.group) if view.group and "agent.managed_group" in view.shown else None
     return {
         "id": agent.id,
         "name": agent.name,
@@ -94,8 +99,8 @@ def wire_agent(view: AgentView) -> WireObject:
         "secrets": secrets,
         "tool_exec_environment_variables": secrets,
         "pending_approval": view.pending if "agent.pending_approval" in view.shown else None,
-        "multi_agent_group": None,
-        "managed_group": None,
+        "multi_agent_group": group,
+        "managed_group": group,
         "enable_sleeptime": agent.enable_sleeptime,
         "message_buffer_autoclear": agent.message_buffer_autoclear,
         "max_files_open": agent.max_files_open,

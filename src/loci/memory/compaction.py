@@ -13,7 +13,19 @@ from typing import Literal
 import orjson
 
 from loci.types.agents import CompactionMode, CompactionSettings
-from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
+from loci.types.messages import (
+    SAID,
+    ApprovalAnswer,
+    Image,
+    Kind,
+    Message,
+    Part,
+    Reasoning,
+    Role,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 SUMMARY_WINDOW_SHARE = 0.1
 """The part of the window that a summary may fill at most."""
@@ -131,7 +143,7 @@ def _units(messages: Sequence[Message], tokens: Sequence[int]) -> list[_Unit]:
 
 
 def _is_word_of_user(message: Message) -> bool:
-    return message.role is Role.USER and message.kind is Kind.PLAIN
+    return message.role is Role.USER and message.kind in SAID
 
 
 def _leaving(units: Sequence[_Unit], room: int, settings: CompactionSettings, summary_tokens: int) -> set[int]:

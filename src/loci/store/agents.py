@@ -359,4 +359,5 @@ def snapshot(agent: Agent) -> JsonObject:
         "metadata": agent.metadata,
         "timezone": agent.timezone,
         "hidden": agent.hidden,
+        "enable_sleeptime": agent.enable_sleeptime,
     }

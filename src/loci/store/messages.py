@@ -9,6 +9,7 @@ from loci.errors import NotFound
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.parts import dump_parts, load_parts
 from loci.store.rows import (
+    dump,
     integer,
     load_maybe_object,
     maybe_dump,
@@ -40,6 +41,8 @@ BY_RUN = (
     f"""select {COLUMNS} from messages where run_id = :run_id and organization_id = :organization_id order by seq"""
 )
 SET_PARTS = "update messages set parts = :parts where id = :id and organization_id = :organization_id"
+NEWEST_ID = """
+select id from messages where agent_id = :agent_id and organization_id = :organization_id order by seq desc limit 1"""
 COUNT_TALK = "select count(*) as n from messages where agent_id = :agent_id and role <> 'system'"
 
 
@@ -101,6 +104,12 @@ def get(tx: Transaction, actor: Actor, message_id: str) -> Message:
     return from_row(row)
 
 
+def newest_id(tx: Transaction, actor: Actor, agent_id: str) -> str | None:
+    """The id of the message that an agent was stored with last, in whichever of its conversations."""
+    row = tx.one(NEWEST_ID, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    return None if row is None else text(row, "id")
+
+
 def by_otid(tx: Transaction, conversation_id: str, otid: str) -> Message | None:
     """The message that a client stored under its own id, if it did."""
     row = tx.one(BY_OTID, {"conversation_id": conversation_id, "otid": otid})
@@ -158,6 +167,7 @@ class MessageFilter:
     role: Role | None = None
     only_ids: tuple[str, ...] | None = None
     """Adds these to the conversation's own: what a fork inherited."""
+    conversation_ids: tuple[str, ...] | None = None
 
 
 def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) -> list[Message]:
@@ -174,6 +184,9 @@ def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) ->
             if names
             else "conversation_id = :conversation_id"
         )
+    elif chosen.conversation_ids is not None:
+        params["conversation_ids"] = dump(chosen.conversation_ids)
+        where.append("conversation_id in (select value from json_each(:conversation_ids))")
     elif chosen.run_id is None:
         where.append("conversation_id not in (select id from conversations where deleted_at is not null)")
     for column in ("agent_id", "run_id", "step_id", "role"):

@@ -67,20 +67,28 @@ def recall_state(tx: Transaction, actor: Actor, agent_id: str) -> Backlog:
 def catch_up(tx: Transaction, actor: Actor, agent_id: str, limit: int = BATCH_MESSAGES) -> Backlog:
     """Index the next `limit` messages of an agent. Returns what is still to be done."""
     scope = scopes.find_or_create(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
+    zone = timezone_of(tx, actor, agent_id)
+    heard, last = talk_after(tx, actor, agent_id, scope.through_seq, limit)
+    scopes.add(tx, scope, [_entry(message, zone) for message in heard])
+    if last is not None:
+        scopes.advance(tx, scope, last.seq)
+    return recall_state(tx, actor, agent_id)
+
+
+def talk_after(
+    tx: Transaction, actor: Actor, agent_id: str, seq: int, limit: int
+) -> tuple[list[Message], Message | None]:
+    """What was said among the next `limit` messages of an agent, and the last of these."""
     params: Params = {
         "agent_id": agent_id,
         "organization_id": actor.organization_id,
-        "seq": scope.through_seq,
+        "seq": seq,
         "limit": limit,
     }
-    zone = timezone_of(tx, actor, agent_id)
     new = [messages.from_row(row) for row in tx.all(AFTER, params)]
     gone = _deleted(tx, {message.conversation_id for message in new})
     heard = [message for message in new if spoken_text(message) and message.conversation_id not in gone]
-    scopes.add(tx, scope, [_entry(message, zone) for message in heard])
-    if new:
-        scopes.advance(tx, scope, new[-1].seq)
-    return recall_state(tx, actor, agent_id)
+    return heard, new[-1] if new else None
 
 
 def _deleted(tx: Transaction, conversation_ids: Collection[str]) -> set[str]:

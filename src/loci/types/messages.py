@@ -32,6 +32,12 @@ class Kind(StrEnum):
     ALERT = "alert"
     LOGIN = "login"
     HEARTBEAT = "heartbeat"
+    TRANSCRIPT = "transcript"
+    """What others said, given to an agent to work on."""
+
+
+SAID = frozenset({Kind.PLAIN, Kind.TRANSCRIPT})
+"""In user role: what an agent was given to answer or to work on."""
 
 
 class Trust(StrEnum):

@@ -29,6 +29,10 @@ DEFAULT_PERSONA = (
     "I am attentive, warm and direct. I remember what people tell me, I think before I answer, and I say plainly when "
     "I do not know something."
 )
+SLEEPTIME_PERSONA = (
+    "I keep in order what an agent knows. I am careful and brief: I write down what will still matter, with dates, I "
+    "correct what has changed, and I leave alone what is good as it is."
+)
 DEFAULT_HUMAN = "Nothing is known about this person yet."
 
 _SUMMARIES: dict[CompactionMode, str] = {

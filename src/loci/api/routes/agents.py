@@ -1,5 +1,6 @@
 """Agents: made, listed, read, changed, forgotten; and their tools."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
@@ -32,7 +33,8 @@ from loci.api.shapes_agents import AgentShape
 from loci.api.tool_runs import run_tool
 from loci.api.wire_agents import AgentView, wire_agent
 from loci.api.wire_values import wire_tool
-from loci.store import agents, runs, tools
+from loci.errors import Conflict
+from loci.store import agents, groups, runs, tools
 from loci.store.agents import AgentFilter
 from loci.types import actor as actors
 from loci.types.agents import Agent
@@ -109,6 +111,7 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
         message_ids=made.message_ids,
         identity_ids=[identity.id for identity in made.identities],
         identities=made.identities,
+        group=made.group,
         secrets=body.environment() or {},
         model=await model_info(services, made.agent.model),
         embedding=await embedding_info(services, made.agent.embedding),
@@ -198,11 +201,13 @@ def _changed(current: Agent, body: AgentChangeIn, sealed: JsonObject | None) -> 
 
 @router.delete("/agents/{agent_id}", response_model=MessageShape)
 async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> Response:
-    """Forget an agent with its messages. Its blocks, tools and archives stay."""
-    for run in await services.store.read(runs.active_of_agent, actor, agent_id):
-        await services.runs.cancel(actor, agent_id, run_ids=[run.id])
-    author = creating.author_of(actor)
-    await services.store.write(agents.delete, actor, author, agent_id, services.clock.now())
+    """Forget an agent with its messages, and its sleep-time agent. Its blocks, tools and archives stay."""
+    companions = await services.store.read(groups.companions, actor, agent_id)
+    for doomed in (agent_id, *companions):
+        for run in await services.store.read(runs.active_of_agent, actor, doomed):
+            with suppress(Conflict):  # it ended by itself
+                await services.runs.cancel(actor, doomed, run_ids=[run.id])
+        await services.store.write(agents.delete, actor, creating.author_of(actor), doomed, services.clock.now())
     return json_answer({"message": f"Agent id={agent_id} successfully deleted"})
 
 
