@@ -216,6 +216,8 @@ def _watch(request: Request, connection: socket.socket, pipes: list[_Pipe], chil
     _reap(request)
     for pipe in pipes:
         pipe.drain()
+    if ended == "done" and pipes[0].dropped:
+        ended = "result"  # it ended as it said too much
     return ended, os.waitstatus_to_exitcode(status)
 
 
