@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Terminal:
     url: str
     home: Path
     project: Path
+    memory_in_files: bool = False
 
     def run(self, *arguments: str) -> Any:
         """What the client prints: always JSON."""
@@ -52,6 +53,8 @@ class Terminal:
             "LETTA_CODE_TELEM": "0",
             "DISABLE_AUTOUPDATER": "1",
         }
+        if self.memory_in_files:
+            environment |= {"LETTA_MEMFS_LOCAL": "1", "LETTA_MEMFS_BASE_URL": self.url}
         done = subprocess.run(
             [str(CLIENT), *arguments],
             cwd=self.project,
@@ -163,6 +166,25 @@ def test_a_fork_knows_what_was_said_before_it(terminal: Terminal, sdk: Letta) ->
     fork = sdk.conversations.messages.list(hits[0]["conversation_id"], order="asc").items
     said = [message.content for message in fork if message.message_type == "assistant_message"]
     assert said[:2] == ["The password is plum.", "I am the child."]
+
+
+def test_memory_in_files_is_pushed_and_pulled(terminal: Terminal, sdk: Letta) -> None:
+    person = replace(terminal, memory_in_files=True)
+    agent_id = person.turn("@say Hello.", "--new-agent", "--model", "letta/auto", "--yolo")["agent_id"]
+    here = ("--agent", agent_id, "--conv", "default", "--yolo")
+    memory = person.home / ".letta" / "agents" / agent_id / "memory"
+    assert "git-memory-enabled" in (sdk.agents.retrieve(agent_id, include=["agent.tags"]).tags or [])
+    assert {"MEMORY.md", "human.md", "persona.md"} <= {path.name for path in memory.iterdir()}
+
+    note = "---\nname: Friends\ndescription: Whom I know\n---\nBob.\n"
+    keep = f"cd {memory} && printf -- '{note}' > friends.md && git add friends.md && git commit -qm 'Note a friend'"
+    script = f"@call exec_command {json.dumps({'cmd': keep, 'description': 'Note'})}\n@then\n@say Noted."
+    assert person.turn(script, *here)["result"] == "Noted."
+
+    assert sdk.agents.blocks.retrieve("friends", agent_id=agent_id).value == "Bob."
+    sdk.agents.blocks.update("human", agent_id=agent_id, value="Her name is Ana.")
+    person.turn("@say Good morning.", *here)
+    assert (memory / "human.md").read_text(encoding="utf-8").endswith("Her name is Ana.\n")
 
 
 def handing_over(kind: str, report: str) -> str:

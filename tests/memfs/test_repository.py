@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -105,17 +106,17 @@ async def test_the_past_is_never_overwritten(tmp_path):
         assert (await here.values())["human"] == "Changed since."
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2])
-async def test_every_protocol_fetches(tmp_path, protocol):
+async def test_every_protocol_fetches(tmp_path):
     async with room(tmp_path) as here:
         ana = await here.clone()
-        for number in range(40):  # the negotiation of so many is compressed
+        for number in range(24):  # the negotiation of so many is compressed
             ana.write(f"notes/{number}.md", f"{number}\n")
             await ana.commit(f"Note {number}")
         await ana.push()
-        await here.edit("human", value="New.")
-        await ana.git("-c", f"protocol.version={protocol}", "pull", "--ff-only", "--quiet")
-        assert "New." in ana.read(HUMAN)
+        for protocol in (0, 1, 2):
+            await here.edit("human", value=f"New {protocol}.")
+            await ana.git("-c", f"protocol.version={protocol}", "pull", "--ff-only", "--quiet")
+            assert f"New {protocol}." in ana.read(HUMAN)
         bob = await here.clone("Bob")
         assert bob.files() == ana.files()
         assert (await ana.git("rev-parse", "HEAD")).text == (await bob.git("rev-parse", "HEAD")).text
@@ -168,33 +169,33 @@ async def test_a_read_only_block_stays_as_it_is(tmp_path):
         assert (await here.blocks())["human"]["read_only"] is False
 
 
-BAD_FILES = {
-    "closed": ("system/a.md", "---\ndescription: x\n", "never closed"),
-    "key": ("system/a.md", "---\ndescription: x\ncolour: red\n---\n", "unknown front matter 'colour: red'"),
-    "twice": ("system/a.md", "---\nlimit: 5\nlimit: 6\n---\n", "stands twice"),
-    "limit": ("system/a.md", "---\nlimit: many\n---\n", "limit must be a number"),
-    "flag": ("system/a.md", "---\nread_only: maybe\n---\n", "true or false"),
-    "long": ("system/a.md", "---\nlimit: 5\n---\n123456\n", "it has 6 characters, and its limit is 5"),
-    "binary": ("system/a.md", b"\xff\xfe\x00", "no UTF-8 text"),
-    "nul": ("system/a.md", "a\0b", "NUL characters"),
-    "label": ("system/a<b>.md", "x", "no label of a block"),
-    "same": ("system/hum%61n.md", "x", "'human'"),
-    "large": ("notes.txt", b"x" * 5_000_001, "larger than 5000000 bytes"),
-    "backslash": ("a\\b.md", "x", "backslash"),
-}
+BAD_FILES = (
+    ("system/a.md", "---\ndescription: x\n", "never closed"),
+    ("system/a.md", "---\ndescription: x\ncolour: red\n---\n", "unknown front matter 'colour: red'"),
+    ("system/a.md", "---\nlimit: 5\nlimit: 6\n---\n", "stands twice"),
+    ("system/a.md", "---\nlimit: many\n---\n", "limit must be a number"),
+    ("system/a.md", "---\nread_only: maybe\n---\n", "true or false"),
+    ("system/a.md", "---\nlimit: 5\n---\n123456\n", "it has 6 characters, and its limit is 5"),
+    ("system/a.md", b"\xff\xfe\x00", "no UTF-8 text"),
+    ("system/a.md", "a\0b", "NUL characters"),
+    ("system/a<b>.md", "x", "no label of a block"),
+    ("system/hum%61n.md", "x", "'human'"),
+    ("notes.txt", b"x" * 5_000_001, "larger than 5000000 bytes"),
+    ("a\\b.md", "x", "backslash"),
+)
 
 
-@pytest.mark.parametrize("name", BAD_FILES)
-async def test_a_file_that_cannot_be_memory_is_refused_with_the_reason(tmp_path, name):
-    path, text, reason = BAD_FILES[name]
+async def test_a_file_that_cannot_be_memory_is_refused_with_the_reason(tmp_path):
     async with room(tmp_path) as here:
         ana = await here.clone()
-        ana.write(path, text)
-        ana.body(HUMAN, "Also changed.")
-        await ana.commit("Bad")
-        said = await ana.push(ok=False)
-        assert reason in said
-        assert "remote: loci: " in said
+        for path, text, reason in BAD_FILES:
+            ana.write(path, text)
+            ana.body(HUMAN, "Also changed.")
+            await ana.commit("Bad")
+            said = await ana.push(ok=False)
+            assert reason in said
+            assert "remote: loci: " in said
+            await ana.git("reset", "--quiet", "--hard", "origin/main")
         assert await here.values() == {"persona": "I am Loci.", "human": "Likes tea.\nLives in Rome."}
 
 
@@ -215,6 +216,14 @@ async def test_links_submodules_and_paths_that_harm_a_checkout_are_refused(tmp_p
             commit = (await ana.git("commit-tree", made, "-p", head, "-m", "Trick")).text.strip()
             said = (await ana.git("push", "origin", f"{commit}:main", ok=False)).text
             assert "invalid" in said, said
+        made = blob
+        for depth in range(12):  # ten files in each of ten folders in each of ten …
+            mode = "100644" if depth == 0 else "40000"
+            entries = (f"{mode} {name}\0".encode() + bytes.fromhex(made) for name in "abcdefghij")
+            (ana.folder / "tree").write_bytes(b"".join(entries))
+            made = (await ana.git("hash-object", "-w", "-t", "tree", "tree")).text.strip()
+        commit = (await ana.git("commit-tree", made, "-p", head, "-m", "Bomb")).text.strip()
+        assert "said more than" in (await ana.git("push", "origin", f"{commit}:main", ok=False)).text
         assert await here.values() == {"persona": "I am Loci.", "human": "Likes tea.\nLives in Rome."}
 
 
@@ -278,6 +287,27 @@ async def test_a_lost_cache_is_made_again_with_the_same_commits(tmp_path):
         assert bob.files() == ana.files()
         assert (await ana.git("rev-parse", "HEAD")).text == (await bob.git("rev-parse", "HEAD")).text
         assert (await ana.git("fetch", "--dry-run")).text == ""
+
+
+async def test_the_same_journal_gives_the_same_commits(tmp_path):
+    async with room(tmp_path) as here:
+        await here.edit("human", value="Changed.")
+        shared = await here.client.sdk.blocks.create(label="team", value="We are two.")
+        await here.client.sdk.agents.blocks.attach(shared.id, agent_id=here.agent_id)
+        heads: list[str] = []
+        for person in ("Ana", "Bob"):
+            clone = await here.clone(person)
+            heads.append((await clone.git("rev-parse", "HEAD")).text)
+            await here.client.live.core.store.write(lambda tx: tx.run("delete from memory_commits"))
+        assert heads[0] == heads[1]
+
+
+async def test_without_git_it_is_said_what_to_install(tmp_path):
+    async with room(tmp_path) as here:
+        os.environ["PATH"] = str(tmp_path)
+        answer = await here.client.http.get(f"{here.url}/info/refs?service=git-upload-pack")
+        assert answer.status_code == 501
+        assert "apt install git" in answer.json()["detail"]
 
 
 async def test_many_changes_are_kept_in_few_packs(tmp_path):
@@ -375,7 +405,7 @@ async def test_an_agent_without_blocks_has_a_branch_too(tmp_path):
         assert await here.values() == {"first": "Hello."}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_whatever_both_sides_do_they_end_in_the_same_state(tmp_path, seed):
     chance = random.Random(seed)
     words = ["", "One line.", "Two\nlines.", "---\nno header", "\n\nblank", "ends\n", "“Ünïcode” 🌍", 'a: "b"', "# x"]

@@ -18,7 +18,7 @@ from loci.cli.sources import provider_fact
 from loci.clock import SystemClock
 from loci.config import Settings
 from loci.errors import LociError, StoreFailure
-from loci.memfs.git import MISSING, git_program
+from loci.memfs.git import MISSING, MISSING_HINT, git_program
 from loci.model.base import ModelInfo
 from loci.model.demo import SETUP
 from loci.model.known import ASSUMED_WINDOW_TOKENS
@@ -190,7 +190,7 @@ def git() -> Finding:
     """Whether the memory of agents can be read and written as git repositories."""
     program = git_program()
     if program is None:
-        return Finding("git", "warn", MISSING.message, MISSING.hint)
+        return Finding("git", "warn", MISSING, MISSING_HINT)
     return Finding("git", "ok", f"{program}: agents' memory can be cloned.")
 
 

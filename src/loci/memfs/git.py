@@ -1,4 +1,4 @@
-"""The git command as a child process: no configuration but ours, no hooks, bounded in memory and time.
+"""The git command as a child process: no configuration but ours, no hooks, bounded in memory, time and output.
 
 Nothing that it is given stands in an argument except object names and protocol words that were checked.
 """
@@ -7,18 +7,22 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from asyncio import StreamReader
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from loci.errors import LociError, NotAvailable
 
-WALL_S = 60.0
-CPU_S = 60
+WALL_S, CPU_S = 60.0, 60
 MEMORY_KB = 2_000_000
+OUTPUT_MAX_BYTES = 150_000_000
 CHILDREN_MAX = 4
+MISSING = "git is not installed on this server, so agents' memory cannot be read or written as a repository."
+MISSING_HINT = "Its operator can install it: apt install git, or brew install git."
 
 _BOUNDED = f'ulimit -t {CPU_S}; ulimit -v {MEMORY_KB} 2>/dev/null; exec "$@"'
 _SETTINGS = {
@@ -30,39 +34,25 @@ _SETTINGS = {
     "safe.directory": "*",
     "transfer.hideRefs": "refs/loci",
 }
+_ENVIRONMENT = {
+    "HOME": os.devnull,
+    "LC_ALL": "C",
+    "TZ": "UTC",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
 
 
 class GitFailed(LociError):
     """git could not do it."""
 
-    status = 422
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What is said where git is not installed."""
-
-    message: str = "git is not installed on this server, so agents' memory cannot be read or written as a repository."
-    hint: str = "Its operator can install it: apt install git, or brew install git."
-
-
-MISSING = Missing()
+    status = 503
 
 
 def git_program() -> str | None:
     """Where git is; None if it is not installed."""
     return shutil.which("git")
-
-
-@contextlib.asynccontextmanager
-async def _file_of(data: bytes) -> AsyncGenerator[int]:
-    if not data:
-        yield DEVNULL
-        return
-    with tempfile.TemporaryFile() as file:
-        await asyncio.to_thread(file.write, data)
-        file.seek(0)
-        yield file.fileno()
 
 
 class Git:
@@ -77,56 +67,67 @@ class Git:
         """The same repository with other environment variables."""
         return Git(self.folder, self.room, extra)
 
-    async def run(self, *words: str, data: bytes = b"") -> bytes:
+    async def run(self, *words: str, data: bytes = b"", most_bytes: int = OUTPUT_MAX_BYTES) -> bytes:
         """What the command prints. Raises GitFailed with what it says, NotAvailable without git."""
-        status, out, said = await self._run(words, data)
-        if status != 0:
-            raise GitFailed(said.decode("utf-8", "replace").strip()[-500:] or f"git ended with status {status}.")
-        return out
-
-    async def holds(self, *words: str) -> bool:
-        """Whether a question is answered with yes, by the status."""
-        return (await self._run(words, b""))[0] == 0
-
-    async def _run(self, words: tuple[str, ...], data: bytes) -> tuple[int, bytes, bytes]:
         program = git_program()
         if program is None:
-            raise NotAvailable(MISSING.message, hint=MISSING.hint)
+            raise NotAvailable(MISSING, hint=MISSING_HINT)
         settings = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
-        # A file, not a pipe: git may end before it has read everything.
-        async with self.room, _file_of(data) as source:
+        command = ("/bin/sh", "-c", _BOUNDED, "sh", program, *settings, *words)
+        path = f"{Path(program).parent}{os.pathsep}{os.defpath}"
+        environment = {**_ENVIRONMENT, "PATH": path, "GIT_DIR": str(self.folder), **self.extra}
+        async with self.room:
+            # A file, not a pipe: git may end before it has read everything.
+            with tempfile.TemporaryFile() as source:
+                await asyncio.to_thread(source.write, data)
+                source.seek(0)
+                return await self._answer(command, environment, source, most_bytes)
+
+    async def _answer(
+        self, command: tuple[str, ...], environment: Mapping[str, str], source: IO[bytes], most_bytes: int
+    ) -> bytes:
+        try:
             child = await asyncio.create_subprocess_exec(
-                *("/bin/sh", "-c", _BOUNDED, "sh", program, *settings, *words),
+                *command,
                 stdin=source,
                 stdout=PIPE,
                 stderr=PIPE,
                 cwd=self.folder,
-                env=self._environment(program),
+                env=environment,
                 start_new_session=True,
             )
-            try:
-                async with asyncio.timeout(WALL_S):
-                    out, said = await child.communicate()
-            except TimeoutError:
-                raise GitFailed(f"git took longer than {WALL_S:.0f} seconds.") from None
-            finally:
-                if child.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(child.pid, 9)
-                    await child.wait()
-        return child.returncode or 0, out, said
+        except OSError as error:
+            raise NotAvailable(f"git could not be started: {error.strerror}.") from error
+        try:
+            async with asyncio.timeout(WALL_S):
+                reading = _read(child, child.stdout, most_bytes), _read(child, child.stderr, most_bytes)
+                out, said = await asyncio.gather(*reading)
+                await child.wait()
+        except TimeoutError:
+            raise GitFailed(f"git took longer than {WALL_S:.0f} seconds.") from None
+        finally:
+            if child.returncode is None:
+                _kill(child)
+                await child.communicate()  # what is left in the pipes is taken out, or they never close
+        if len(out) > most_bytes:
+            raise GitFailed(f"git said more than {most_bytes} bytes.")
+        if child.returncode != 0:
+            words = said.decode("utf-8", "replace").strip()[-500:]
+            raise GitFailed(words or f"git ended with status {child.returncode}.")
+        return out
 
-    def _environment(self, program: str) -> dict[str, str]:
-        """Nothing of the server's own environment."""
-        return {
-            "PATH": f"{Path(program).parent}{os.pathsep}{os.defpath}",
-            "HOME": os.devnull,
-            "LC_ALL": "C",
-            "TZ": "UTC",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_DIR": str(self.folder),
-            **self.extra,
-        }
+
+async def _read(child: Process, stream: StreamReader | None, most_bytes: int) -> bytes:
+    """What comes, until it is too much: then the child is killed."""
+    held = bytearray()
+    while stream is not None and (piece := await stream.read(100_000)):
+        if len(held) <= most_bytes:
+            held += piece
+        else:
+            _kill(child)
+    return bytes(held)
+
+
+def _kill(child: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

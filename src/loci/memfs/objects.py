@@ -1,81 +1,59 @@
 """Trees, commits and packs, read and made by git."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from loci.memfs.files import is_block, is_rooted
 from loci.memfs.git import Git, GitFailed
-from loci.memfs.past import Commit
-from loci.memfs.pushing import Entry, Tree, check_entries
-from loci.types.memory import Author
+from loci.memfs.past import Step
+from loci.memfs.pushing import PushRefused, Tree, check_tree
 
 BRANCH = "refs/heads/main"
-_NEXT = "refs/loci/next"
+LISTING_MAX_BYTES = 10_000_000
 
 
 async def read_tree(git: Git, commit: str) -> Tree:
     """The files of a commit. Raises PushRefused for what no tree of ours may hold."""
-    listed = await git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
-    entries: list[Entry] = []
+    asked = ("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+    listed = await git.run(*asked, most_bytes=LISTING_MAX_BYTES)
+    modes: dict[str, str] = {}
+    sizes: dict[str, int] = {}
     oids: dict[str, str] = {}
     for line in listed.split(b"\0")[:-1]:
         facts, _, name = line.partition(b"\t")
-        mode, _, oid, size = facts.decode().split()
         path = name.decode("utf-8", "replace")
-        entries.append(Entry(path=path, mode=mode, size_bytes=int(size) if size.isdecimal() else 0))
-        oids[path] = oid
-    check_entries(entries)
+        modes[path], _, oids[path], size = facts.decode().split()
+        sizes[path] = int(size) if size.isdecimal() else 0
+    check_tree(modes, sizes)
     rooted = is_rooted(oids)
     paths = [path for path in oids if is_block(path, rooted=rooted)]
-    texts = await _contents(git, [oids[path] for path in paths])
-    return Tree(entries={entry.path: entry for entry in entries}, blocks=dict(zip(paths, texts, strict=True)))
-
-
-async def _contents(git: Git, oids: Sequence[str]) -> list[bytes]:
-    if not oids:
-        return []
-    out = await git.run("cat-file", "--batch", data="".join(f"{oid}\n" for oid in oids).encode())
-    found: list[bytes] = []
+    out = await git.run("cat-file", "--batch", data="".join(f"{oids[path]}\n" for path in paths).encode())
+    found: dict[str, bytes] = {}
     at = 0
-    for _ in oids:
-        line_end = out.index(b"\n", at)
-        size = int(out[at:line_end].rsplit(b" ", 1)[1])
-        found.append(out[line_end + 1 : line_end + 1 + size])
-        at = line_end + size + 2
-    return found
+    for path in paths:
+        begin = out.index(b"\n", at) + 1
+        at = begin + sizes[path] + 1
+        found[path] = out[begin : at - 1]
+    return Tree(sizes=sizes, blocks=found)
 
 
-async def write_commits(git: Git, commits: Sequence[Commit], parent: str | None) -> str:
+async def write_commits(
+    git: Git, commits: Sequence[tuple[Step, Mapping[str, bytes | None]]], parent: str | None
+) -> str:
     """Make commits on top of another; the id of the last. What they are made of is all that their ids hang on."""
-    stream = b"".join(_command(commit, parent if number == 0 else None) for number, commit in enumerate(commits))
-    out = await git.run("fast-import", "--quiet", "--force", data=stream + b"get-mark :1\n")
-    return out.decode().strip()
-
-
-def _command(commit: Commit, parent: str | None) -> bytes:
-    seconds = int(commit.at.timestamp())
-    message = f"{commit.message}\n".encode()
-    lines = [
-        f"commit {_NEXT}",
-        "mark :1",
-        f"author {_person(commit.author)} {seconds} +0000",
-        f"committer Loci <loci@localhost> {seconds} +0000",
-        f"data {len(message)}",
-    ]
-    made = "\n".join(lines).encode() + b"\n" + message
-    if parent is not None:
-        made += f"from {parent}\n".encode()
-    for path, data in sorted(commit.files.items()):
-        quoted = '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-        if data is None:
-            made += f"D {quoted}\n".encode()
-        else:
-            made += f"M 100644 inline {quoted}\ndata {len(data)}\n".encode() + data + b"\n"
-    return made + b"\n"
-
-
-def _person(author: Author) -> str:
-    safe = "".join(letter for letter in author.id if letter.isprintable() and letter not in "<>")
-    return f"{author.kind.value} <{safe}@loci>"
+    stream = bytearray()
+    for number, (step, files) in enumerate(commits):
+        at, message = f"{int(step.at.timestamp())} +0000", f"{step.message}\n".encode()
+        person = "".join(letter for letter in step.author.id if letter.isprintable() and letter not in "<>")
+        stream += f"commit refs/loci/next\nmark :1\nauthor {step.author.kind.value} <{person}@loci> {at}\n".encode()
+        stream += f"committer Loci <loci@localhost> {at}\ndata {len(message)}\n".encode() + message
+        if number == 0 and parent is not None:
+            stream += f"from {parent}\n".encode()
+        for path, data in sorted(files.items()):
+            # Paths of blocks are encoded and those of pushes were checked: only quotes are left to escape.
+            quoted = '"' + path.replace('"', '\\"') + '"'
+            change = f"D {quoted}" if data is None else f"M 100644 inline {quoted}\ndata {len(data)}"
+            stream += change.encode() + b"\n" + (b"" if data is None else data + b"\n")
+    return (await git.run("fast-import", "--quiet", "--force", data=bytes(stream) + b"get-mark :1\n")).decode().strip()
 
 
 async def pack_of(git: Git, head: str, without: str | None) -> bytes:
@@ -87,15 +65,16 @@ async def pack_of(git: Git, head: str, without: str | None) -> bytes:
     return await git.run("pack-objects", "--revs", "--stdout", "--quiet", data=asked.encode())
 
 
-async def is_newer(git: Git, head: str, old: str) -> bool:
-    """Whether a commit goes on from another. Raises GitFailed if it is no commit."""
+async def check_follows(git: Git, head: str, old: str) -> None:
+    """Raises PushRefused unless a commit goes on from another, GitFailed if it is no commit."""
     if (await git.run("cat-file", "-t", head)).strip() != b"commit":
         raise GitFailed("The branch would point at something that is no commit.")
-    return await git.holds("merge-base", "--is-ancestor", old, head)
+    if (await git.run("rev-list", "--max-count=1", old, f"^{head}")).strip():
+        lines = ["Memory never loses its past: another history cannot take its place.", "Pull first, then push again."]
+        raise PushRefused("non-fast-forward", lines)
 
 
-async def said_by(git: Git, head: str) -> tuple[str, str]:
-    """Who wrote a commit, as git names them, and its first line."""
-    out = await git.run("show", "-s", "--no-color", "--format=%an <%ae>%n%s", "--encoding=UTF-8", head)
-    person, _, subject = out.decode("utf-8", "replace").strip().partition("\n")
-    return person, subject
+async def said_by(git: Git, head: str) -> str:
+    """The first line of a commit, and who wrote it."""
+    out = await git.run("show", "-s", "--no-color", "--format=%s (%an <%ae>)", "--encoding=UTF-8", head)
+    return out.decode("utf-8", "replace").strip()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loci.errors import MemoryRefused
-from loci.memfs.files import INDEX, MemoryFile, described, is_block, is_rooted, label_fault, label_of, parse
+from loci.memfs.files import INDEX, SYSTEM, MemoryFile, described, is_block, is_rooted, label_fault, label_of, parse
 from loci.types.memory import BLOCK_LIMIT_CHARS, Block, BlockCreate, BlockDetach, BlockEdit, Change, ChangeSet
 
 FILES_MAX = 5_000
@@ -16,7 +16,7 @@ LOSS_BLOCKS_MIN = 2
 ACCEPT_LOSS = "accept-loss"
 """The push option that lets a push delete most of a memory."""
 
-_MODES = {"100644": None, "100755": None, "120000": "it is a symbolic link", "160000": "it is a submodule"}
+_LOCK = "read_only is set by the operator, through the API."
 
 
 class PushRefused(Exception):
@@ -29,25 +29,16 @@ class PushRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A file of a tree."""
-
-    path: str
-    mode: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """The files of a commit, and what stands in those that are blocks."""
+    """The files of a commit with their sizes in bytes, and what stands in those that are blocks."""
 
-    entries: Mapping[str, Entry]
+    sizes: Mapping[str, int]
     blocks: Mapping[str, bytes]
 
     @property
     def size_bytes(self) -> int:
         """All files together."""
-        return sum(entry.size_bytes for entry in self.entries.values())
+        return sum(self.sizes.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,34 +49,29 @@ class Proposal:
     paths: Mapping[str, str]
 
 
-def check_entries(entries: Sequence[Entry]) -> None:
+def check_tree(modes: Mapping[str, str], sizes: Mapping[str, int]) -> None:
     """Raises PushRefused for a tree that nobody should check out, or that is too large."""
-    faults = [f"{entry.path}: {fault}." for entry in entries if (fault := _fault(entry)) is not None]
-    if len(entries) > FILES_MAX:
-        faults.append(f"{len(entries)} files are more than the {FILES_MAX} that a memory may have.")
-    total = sum(entry.size_bytes for entry in entries)
-    if total > TREE_MAX_BYTES:
-        faults.append(f"All files together have {total} bytes, more than the {TREE_MAX_BYTES} that a memory may have.")
+    faults = [f"{path}: {fault}." for path in sizes if (fault := _fault(path, modes[path], sizes[path]))]
+    if len(sizes) > FILES_MAX or sum(sizes.values()) > TREE_MAX_BYTES:
+        faults.append(f"A memory may have {FILES_MAX} files of {TREE_MAX_BYTES} bytes in all.")
     if faults:
         raise PushRefused("invalid files", faults)
 
 
-def _fault(entry: Entry) -> str | None:
-    parts = entry.path.split("/")
-    if (fault := _MODES.get(entry.mode, f"its mode {entry.mode} is not known")) is not None:
-        return fault
-    if len(entry.path) > PATH_MAX_CHARS or "\ufffd" in entry.path:
-        return "its path is too long or no UTF-8"
-    if any(part.lower().startswith(".git") or part in ("", ".", "..") for part in parts):
+def _fault(path: str, mode: str, size_bytes: int) -> str | None:
+    parts = path.lower().split("/")
+    if mode not in ("100644", "100755"):
+        return "it is a link, a submodule or something else that is no file"
+    if len(path) > PATH_MAX_CHARS or not path.isprintable() or any(letter in "\\:\ufffd" for letter in path):
+        return "its path is too long, no UTF-8, or has control characters, a backslash or a colon"
+    if any(part.startswith(".git") or part in ("", ".", "..") for part in parts):
         return "its path could harm a checkout"
-    if any(letter < " " or letter in "\\:" for letter in entry.path):
-        return "its path has control characters, a backslash or a colon"
-    return f"it is larger than {FILE_MAX_BYTES} bytes" if entry.size_bytes > FILE_MAX_BYTES else None
+    return f"it is larger than {FILE_MAX_BYTES} bytes" if size_bytes > FILE_MAX_BYTES else None
 
 
 def proposal(held: Mapping[str, Block], old: Tree, new: Tree, *, loss_accepted: bool) -> Proposal:
     """The changes that lead from the blocks as they stand, by path, to the new tree. Raises PushRefused."""
-    if is_rooted(old.entries) and INDEX not in new.entries:
+    if is_rooted(old.sizes) and INDEX not in new.sizes:
         raise PushRefused("invalid files", [f"{INDEX}: the index at the root of the memory must stay."])
     asked = _Asked(held, new)
     if asked.faults:
@@ -97,9 +83,7 @@ def proposal(held: Mapping[str, Block], old: Tree, new: Tree, *, loss_accepted: 
 def _guard(asked: "_Asked", old: Tree, new: Tree, *, loss_accepted: bool) -> None:
     lost, count = len(asked.lost), asked.count
     shrunk = old.size_bytes >= LOSS_BYTES_MIN and new.size_bytes * 2 < old.size_bytes
-    gone = [path for path in old.entries if path not in new.entries]
-    files_lost = len(gone) > max(LOSS_BLOCKS_MIN, len(old.entries) // 2) and len(new.entries) * 2 < len(old.entries)
-    if loss_accepted or not (shrunk or files_lost or (lost >= LOSS_BLOCKS_MIN and lost * 2 > count)):
+    if loss_accepted or not (shrunk or (lost >= LOSS_BLOCKS_MIN and lost * 2 > count)):
         return
     raise PushRefused(
         "would delete most of the memory",
@@ -119,7 +103,7 @@ class _Asked:
         self.paths: dict[str, str] = {}
         self.count = len(held)
         self._files: dict[str, MemoryFile] = {}
-        rooted = is_rooted(new.entries)
+        rooted = is_rooted(new.sizes)
         for path, data in sorted(new.blocks.items()):
             if is_block(path, rooted=rooted):
                 self._read(path, data)
@@ -143,13 +127,9 @@ class _Asked:
     def _moved(path: str, file: MemoryFile, gone: dict[str, Block]) -> Block | None:
         """The block that stood elsewhere: one of that label, or one that holds just this text."""
         label = label_of(path)
-        for old, block in gone.items():
-            if label in (block.label, label_of(old)):
-                return gone.pop(old)
-        for old, block in gone.items():
-            if file.value and block.value == file.value:
-                return gone.pop(old)
-        return None
+        alike = [old for old, block in gone.items() if label in (block.label, label_of(old))]
+        alike += [old for old, block in gone.items() if file.value and block.value == file.value]
+        return gone.pop(alike[0]) if alike else None
 
     def _label(self, path: str) -> str:
         label = label_of(path)
@@ -162,26 +142,23 @@ class _Asked:
     def _create(self, path: str, file: MemoryFile) -> None:
         label, limit_chars = self._label(path), file.limit_chars or BLOCK_LIMIT_CHARS
         if file.read_only:
-            self.faults.append(f"{path}: read_only is set by the operator, through the API.")
+            self.faults.append(f"{path}: {_LOCK}")
         self._check_length(path, file, limit_chars)
         self.paths[label] = path
-        self.changes.append(
-            BlockCreate(label=label, value=file.value, description=file.description, limit_chars=limit_chars)
-        )
+        made = BlockCreate(label=label, value=file.value, description=file.description, limit_chars=limit_chars)
+        self.changes.append(made)
 
     def _edit(self, path: str, file: MemoryFile, block: Block, *, stays: bool) -> None:
-        label = block.label if stays or label_of(path) == block.label.removeprefix("system/") else self._label(path)
+        label = block.label if stays or label_of(path) == block.label.removeprefix(SYSTEM) else self._label(path)
         described_anew = file.description not in (None, block.description, described(block))
-        limit_chars = file.limit_chars if file.limit_chars not in (None, block.limit_chars) else None
+        limit_chars = None if file.limit_chars == block.limit_chars else file.limit_chars
         self.paths[label] = path
+        if file.read_only not in (None, block.read_only):
+            self.faults.append(f"{path}: {_LOCK}")
         if file.value == block.value and not described_anew and limit_chars is None and label == block.label:
-            if file.read_only not in (None, block.read_only):
-                self.faults.append(f"{path}: read_only is set by the operator, through the API.")
             return
         if block.read_only:
             self.faults.append(f"{path}: the block is read-only. Restore the file as it was.")
-        elif file.read_only:
-            self.faults.append(f"{path}: read_only is set by the operator, through the API.")
         if file.value != block.value or limit_chars is not None:
             self._check_length(path, file, limit_chars or block.limit_chars)
         self.changes.append(

@@ -15,10 +15,10 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from loci.clock import Clock
-from loci.errors import LociError, VersionConflict
+from loci.errors import LociError, StoreFailure, VersionConflict
 from loci.memfs.git import CHILDREN_MAX, Git, GitFailed
-from loci.memfs.objects import BRANCH, is_newer, pack_of, read_tree, said_by, write_commits
-from loci.memfs.past import SUMMARY_MAX_CHARS, Commit, Situation, commits, placed, situation
+from loci.memfs.objects import BRANCH, check_follows, pack_of, read_tree, said_by, write_commits
+from loci.memfs.past import SUMMARY_MAX_CHARS, Situation, commits, placed, situation, versions
 from loci.memfs.pushing import Proposal, PushRefused, proposal
 from loci.memory import changes
 from loci.store import agents, blocks, journal, memory_commits
@@ -34,7 +34,6 @@ REPOSITORY_MAX_BYTES = 100_000_000
 WHOLE_EVERY = 64
 """After so many stretches one pack takes the place of all, so that a lost cache is soon made again."""
 _TRIES = 3
-_PAGE_ROWS = 16
 _MARK = "loci-stretch"
 
 
@@ -78,8 +77,8 @@ class Repositories:
         for _ in range(_TRIES):
             stretch = await self._store.read(memory_commits.latest, actor, agent_id)
             git = await self._cached(actor, agent_id, stretch)
-            found = await self._store.read(situation, actor, agent_id, stretch, self._clock.now())
-            if stretch is not None and found.is_settled:
+            found = await self._store.read(situation, actor, agent_id, stretch)
+            if stretch is not None and not found.steps:
                 return Branch(git, stretch)
             with contextlib.suppress(VersionConflict):  # another server of this database was faster
                 await self._go_on(actor, agent_id, git, found)
@@ -88,22 +87,20 @@ class Repositories:
     async def _go_on(self, actor: Actor, agent_id: str, git: Git, found: Situation) -> None:
         """Store what a branch lacks."""
         old = found.stretch
-        kept = {place.block_id: place.path for place in old.held} if old else {}
+        held = old.held if old else ()
         files: Mapping[str, bytes] = (await read_tree(git, old.head)).blocks if old else {}
-        made = await asyncio.to_thread(commits, found.steps, files, kept)
-        if old is None and not made:
-            first = found.steps[0]
-            made = [Commit(author=first.author, at=first.at, message=first.message, files={})]
-        held = placed(found.blocks, kept)
+        made = await asyncio.to_thread(commits, found.steps, files, held)
+        held = placed(found.blocks, {block_id: path for block_id, _, path in held})
         if old is not None and not made:
             settled = replace(old, held=held, journal_seq=found.journal_seq)
             await self._store.write(memory_commits.settle, actor, agent_id, settled)
             return
-        head = await write_commits(git, made, old.head if old else None)
+        head = await write_commits(git, made or [(found.steps[0], {})], old.head if old else None)
         number = old.number + 1 if old else 1
+        whole = number % WHOLE_EVERY == 0
         stretch = Stretch(number=number, head=head, held=held, journal_seq=found.journal_seq)
-        pack = await pack_of(git, head, old.head if old and not _is_whole(number) else None)
-        now, whole = self._clock.now(), _is_whole(number)
+        pack = await pack_of(git, head, None if whole or old is None else old.head)
+        now = self._clock.now()
         await self._store.write(memory_commits.append, actor, agent_id, stretch, pack, now, whole=whole)
 
     async def _cached(self, actor: Actor, agent_id: str, stretch: Stretch | None) -> Git:
@@ -116,14 +113,13 @@ class Repositories:
             await git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(folder))
             number = 0
         while stretch is not None and number < stretch.number:
-            found = await self._store.read(memory_commits.packs, actor, agent_id, after=number, limit=_PAGE_ROWS)
+            found = await self._store.read(memory_commits.packs, actor, agent_id, number)
             if not found:
-                raise LociError(f"The commits of {agent_id} are not all there.")
-            for pack in found:
-                await git.run("index-pack", "--stdin", data=pack.data)
-                await git.run("update-ref", BRANCH, pack.head)
-                await asyncio.to_thread((folder / _MARK).write_text, f"{pack.number} {pack.head}", "utf-8")
-                number = pack.number
+                raise StoreFailure(f"The commits of {agent_id} are not all there.")
+            for number, head, pack in found:  # noqa: B007  the last ones count
+                await git.run("index-pack", "--stdin", data=pack)
+            await git.run("update-ref", BRANCH, head)
+            await asyncio.to_thread((folder / _MARK).write_text, f"{number} {head}", "utf-8")
         return git
 
     async def push(self, actor: Actor, author: Author, agent_id: str, branch: Branch, push: Push) -> str | None:
@@ -134,35 +130,31 @@ class Repositories:
         if push.old != branch.stretch.head:
             raise PushRefused("fetch first")
         await self._check_size(actor, agent_id, push)
-        with tempfile.TemporaryDirectory(prefix="loci-push-") as place:
-            git = branch.git.among(
-                {
-                    "GIT_OBJECT_DIRECTORY": place,
-                    "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(branch.git.folder / "objects"),
-                }
-            )
+        shared = str(branch.git.folder / "objects")
+        with tempfile.TemporaryDirectory(prefix="loci-push-") as apart:
+            await asyncio.to_thread((Path(apart) / "pack").mkdir)
+            git = branch.git.among({"GIT_OBJECT_DIRECTORY": apart, "GIT_ALTERNATE_OBJECT_DIRECTORIES": shared})
             try:
                 wanted, said, pack = await self._unpacked(actor, agent_id, git, branch, push)
             except GitFailed as error:
                 raise PushRefused("invalid pack", [error.message]) from error
-        reason = f"{said[1]} ({said[0]})"[:SUMMARY_MAX_CHARS]
         now = self._clock.now()
 
+        number = branch.stretch.number + 1
+
         def land(tx: Transaction) -> str | None:
-            _same(tx, actor, agent_id, branch.stretch)
+            agents.get(tx, actor, agent_id)
+            if versions(blocks.blocks_of_agent(tx, actor, agent_id)) != versions(branch.stretch.held):
+                raise VersionConflict("The memory was changed on the server at this moment.")
             change_id = None
             if wanted.change_set.changes:
-                by = replace(author, reason=reason)
+                by = replace(author, reason=said[:SUMMARY_MAX_CHARS])
                 change_id = changes.apply(tx, actor, by, agent_id, wanted.change_set, now=now)
             after = blocks.blocks_of_agent(tx, actor, agent_id)
-            kept = {block.id: wanted.paths[block.label] for block in after if block.label in wanted.paths}
-            stretch = Stretch(
-                number=branch.stretch.number + 1,
-                head=push.new,
-                held=placed(after, kept),
-                journal_seq=journal.last_seq(tx, actor),
-            )
-            memory_commits.append(tx, actor, agent_id, stretch, pack, now, whole=_is_whole(stretch.number))
+            held = placed(after, {b.id: wanted.paths[b.label] for b in after if b.label in wanted.paths})
+            stretch = Stretch(number=number, head=push.new, held=held, journal_seq=journal.last_seq(tx, actor))
+            whole = number % WHOLE_EVERY == 0
+            memory_commits.append(tx, actor, agent_id, stretch, pack, now, whole=whole)
             return change_id
 
         try:
@@ -185,41 +177,23 @@ class Repositories:
 
     async def _unpacked(
         self, actor: Actor, agent_id: str, git: Git, branch: Branch, push: Push
-    ) -> tuple[Proposal, tuple[str, str], bytes]:
+    ) -> tuple[Proposal, str, bytes]:
         """What a push wants, who says so and its pack, read apart. Raises PushRefused, GitFailed."""
         if push.pack:
             limit = f"--max-input-size={PACK_MAX_BYTES}"
             await git.run("index-pack", "--stdin", "--strict", "--fix-thin", limit, data=push.pack)
-            apart = git.among({"GIT_OBJECT_DIRECTORY": _objects(git)})
-            sizes = await apart.run("cat-file", "--batch-all-objects", "--batch-check=%(objectsize)")
+            alone = git.among({"GIT_OBJECT_DIRECTORY": git.extra["GIT_OBJECT_DIRECTORY"]})
+            sizes = await alone.run("cat-file", "--batch-all-objects", "--batch-check=%(objectsize)")
             if sum(map(int, sizes.split())) > UNPACKED_MAX_BYTES:
                 raise PushRefused("too large", [f"Unpacked it is larger than {UNPACKED_MAX_BYTES} bytes."])
-        if not await is_newer(git, push.new, push.old):
-            lines = ["Memory never loses its past: what is there cannot be replaced by another history.", "Pull first."]
-            raise PushRefused("non-fast-forward", lines)
-        number = branch.stretch.number + 1
-        pack = await pack_of(git, push.new, None if _is_whole(number) else push.old)
+        await check_follows(git, push.new, push.old)
+        whole = (branch.stretch.number + 1) % WHOLE_EVERY == 0
+        pack = await pack_of(git, push.new, None if whole else push.old)
         old, new = await read_tree(branch.git, push.old), await read_tree(git, push.new)
         standing = {block.id: block for block in await self._store.read(blocks.blocks_of_agent, actor, agent_id)}
-        held = {place.path: standing[place.block_id] for place in branch.stretch.held if place.block_id in standing}
+        held = {path: standing[block_id] for block_id, _, path in branch.stretch.held if block_id in standing}
         wanted = await asyncio.to_thread(proposal, held, old, new, loss_accepted=push.loss_accepted)
         return wanted, await said_by(git, push.new), pack
-
-
-def _same(tx: Transaction, actor: Actor, agent_id: str, stretch: Stretch) -> None:
-    """Raises PushRefused if blocks changed since the branch was looked at."""
-    agents.get(tx, actor, agent_id)
-    standing = {(block.id, block.version) for block in blocks.blocks_of_agent(tx, actor, agent_id)}
-    if standing != {(place.block_id, place.version) for place in stretch.held}:
-        raise PushRefused("fetch first", ["The memory was changed on the server at this moment."])
-
-
-def _objects(git: Git) -> str:
-    return git.extra["GIT_OBJECT_DIRECTORY"]
-
-
-def _is_whole(number: int) -> bool:
-    return number > 0 and number % WHOLE_EVERY == 0
 
 
 def _marked(folder: Path) -> tuple[int, str]:

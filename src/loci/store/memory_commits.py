@@ -3,26 +3,24 @@
 The rows are all there is to keep: a repository on disk is made of their packs and can be thrown away.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TypeAlias, cast
 
 from loci.errors import VersionConflict
-from loci.store.base import Row, Transaction
+from loci.store.base import Transaction
 from loci.store.rows import dump, integer, load, text, time_text
 from loci.types.actor import Actor
 
-COLUMNS = "number, head, held, journal_seq"
-LATEST = f"""
-select {COLUMNS} from memory_commits
+LATEST = """
+select number, head, held, journal_seq from memory_commits
 where agent_id = :agent_id and organization_id = :organization_id order by number desc limit 1"""
 HEAD_AT = """
 select head from memory_commits
 where agent_id = :agent_id and organization_id = :organization_id and number = :number"""
 PACKS = """
 select number, head, pack from memory_commits
-where agent_id = :agent_id and organization_id = :organization_id and number > :after order by number limit :limit"""
+where agent_id = :agent_id and organization_id = :organization_id and number > :after order by number limit 16"""
 APPEND = """
 insert into memory_commits (agent_id, number, organization_id, project_id, head, held, journal_seq, pack, created_at)
 values (:agent_id, :number, :organization_id, :project_id, :head, :held, :journal_seq, :pack, :now)"""
@@ -37,13 +35,8 @@ select coalesce(sum(length(pack)), 0) as bytes from memory_commits
 where agent_id = :agent_id and organization_id = :organization_id"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A block at a version, and the path of its file."""
-
-    block_id: str
-    version: int
-    path: str
+Held: TypeAlias = tuple[tuple[str, int, str], ...]
+"""The blocks that a commit holds: id, version, and the path of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,31 +45,20 @@ class Stretch:
 
     number: int
     head: str
-    held: tuple[Place, ...]
+    held: Held
     journal_seq: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pack:
-    """The objects of a stretch."""
-
-    number: int
-    head: str
-    data: bytes
 
 
 def latest(tx: Transaction, actor: Actor, agent_id: str) -> Stretch | None:
     """The newest stretch; None as long as nobody asked for the branch."""
     row = tx.one(LATEST, {"agent_id": agent_id, "organization_id": actor.organization_id})
-    return None if row is None else _stretch(row)
-
-
-def _stretch(row: Row) -> Stretch:
+    if row is None:
+        return None
     held = cast("list[tuple[str, int, str]]", load(row["held"]))
     return Stretch(
         number=integer(row, "number"),
         head=text(row, "head"),
-        held=tuple(Place(block_id=block_id, version=version, path=path) for block_id, version, path in held),
+        held=tuple((block_id, version, path) for block_id, version, path in held),
         journal_seq=integer(row, "journal_seq"),
     )
 
@@ -87,13 +69,10 @@ def head_at(tx: Transaction, actor: Actor, agent_id: str, number: int) -> str | 
     return None if row is None else text(row, "head")
 
 
-def packs(tx: Transaction, actor: Actor, agent_id: str, *, after: int, limit: int) -> list[Pack]:
-    """The packs that follow a stretch, in order."""
-    params = {"agent_id": agent_id, "organization_id": actor.organization_id, "after": after, "limit": limit}
-    return [
-        Pack(number=integer(row, "number"), head=text(row, "head"), data=bytes(cast("bytes", row["pack"])))
-        for row in tx.all(PACKS, params)
-    ]
+def packs(tx: Transaction, actor: Actor, agent_id: str, after: int) -> list[tuple[int, str, bytes]]:
+    """Some of the packs that follow a stretch, in order: number, newest commit, objects."""
+    rows = tx.all(PACKS, {"agent_id": agent_id, "organization_id": actor.organization_id, "after": after})
+    return [(integer(row, "number"), text(row, "head"), bytes(cast("bytes", row["pack"]))) for row in rows]
 
 
 def size_bytes(tx: Transaction, actor: Actor, agent_id: str) -> int:
@@ -115,25 +94,11 @@ def append(  # noqa: PLR0913  one row
     params = {"agent_id": agent_id, "number": stretch.number, "organization_id": actor.organization_id}
     if whole:
         tx.run(FORGET, params)
-    tx.run(
-        APPEND,
-        {
-            **params,
-            "project_id": actor.project_id,
-            "head": stretch.head,
-            "held": _held(stretch.held),
-            "journal_seq": stretch.journal_seq,
-            "pack": pack,
-            "now": time_text(now),
-        },
-    )
+    stored = {"head": stretch.head, "held": dump(stretch.held), "journal_seq": stretch.journal_seq}
+    tx.run(APPEND, {**params, **stored, "project_id": actor.project_id, "pack": pack, "now": time_text(now)})
 
 
 def settle(tx: Transaction, actor: Actor, agent_id: str, stretch: Stretch) -> None:
     """Note that a stretch stands for these versions too: what changed in them shows in no file."""
     params = {"agent_id": agent_id, "number": stretch.number, "organization_id": actor.organization_id}
-    tx.run(SETTLE, {**params, "held": _held(stretch.held), "journal_seq": stretch.journal_seq})
-
-
-def _held(places: Sequence[Place]) -> str:
-    return dump([[place.block_id, place.version, place.path] for place in places])
+    tx.run(SETTLE, {**params, "held": dump(stretch.held), "journal_seq": stretch.journal_seq})

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from loci.agent.creating import author_of
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
-from loci.api.git_wire import BRANCH, PushRequest, announced, inflated, read_push, refs_for_push, report
+from loci.api.git_wire import BRANCH, announced, inflated, read_push, refs_for_push, report
 from loci.api.parameters import AgentId
 from loci.errors import BadRequest
 from loci.memfs.git import GitFailed
@@ -70,22 +70,19 @@ async def push_pack(agent_id: AgentId, request: Request, services: Services, act
     asked = read_push(await _body(request, services.settings.body_limit_bytes))
     results: list[tuple[str, str | None]] = []
     said: list[str] = []
-    for number, command in enumerate(asked.commands):
+    for ref, old, new in asked.commands:
         fault = f"only {BRANCH} is kept here, and never deleted"
-        if command.ref == BRANCH and command.new.strip("0"):
-            fault, lines = await _push(services, actor, agent_id, asked, number)
+        if ref == BRANCH and new.strip("0"):
+            push = Push(old=old, new=new, pack=asked.pack, loss_accepted=ACCEPT_LOSS in asked.options)
+            fault, lines = await _push(services, actor, agent_id, push)
             said += lines
-        results.append((command.ref, fault))
-    answer = report(asked, results, [f"loci: {line}" for line in said[:SAID_MAX_LINES]]) if asked.commands else b""
+        results.append((ref, fault))
+    answer = report(asked, results, [f"loci: {line}" for line in said[:SAID_MAX_LINES]]) if results else b""
     return Response(answer, media_type="application/x-git-receive-pack-result", headers=_FRESH)
 
 
-async def _push(
-    core: Core, actor: actors.Actor, agent_id: str, asked: PushRequest, number: int
-) -> tuple[str | None, list[str]]:
+async def _push(core: Core, actor: actors.Actor, agent_id: str, push: Push) -> tuple[str | None, list[str]]:
     """Why the branch does not move, if it does not, and what to tell."""
-    command, accepted = asked.commands[number], ACCEPT_LOSS in asked.options
-    push = Push(old=command.old, new=command.new, pack=asked.pack, loss_accepted=accepted)
     try:
         async with core.memfs.opened(actor, agent_id) as branch:
             change_id = await core.memfs.push(actor, author_of(actor), agent_id, branch, push)
