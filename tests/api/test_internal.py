@@ -37,11 +37,16 @@ async def test_what_belongs_to_a_deployment_is_made_listed_and_deleted_together(
         told = (await client.http.post(f"{at}/agents", json=agent)).json()
         assert {key: told[key] for key in (*OWNER, "entity_id")} == {**OWNER, "entity_id": "agent-0"}
         elsewhere = await client.http.post(f"{at}/blocks", json={**block, "deployment_id": "other"})
+        group = {"agent_ids": [told["id"]], "description": "One.", **OWNER}
+        grouped = (await client.http.post(f"{at}/groups", json=group)).json()
+        assert grouped["deployment_id"] == "mine"
         listed = await client.get(f"{at}/deployment/mine")
-        assert [item["type"] for item in listed["entities"]] == ["block", "block", "agent"]
+        assert [item["type"] for item in listed["entities"]] == ["block", "block", "agent", "group"]
         assert (await client.get(f"{at}/deployment/mine", entity_types="agent"))["entities"][0]["name"] == "Ada"
         gone = (await client.http.delete(f"{at}/deployment/mine")).json()
         assert (gone["deleted_agents"], len(gone["deleted_blocks"])) == ([told["id"]], 2)
+        assert gone["deleted_groups"] == [grouped["id"]]
+        assert await client.get("/v1/groups/") == []
         assert [item["id"] for item in await client.get("/v1/blocks/")] == [elsewhere.json()["id"]]
         assert (await client.get(f"{at}/deployment/mine"))["total_count"] == 0
 

@@ -23,6 +23,9 @@ where d.deployment_id = :id and d.organization_id = :organization_id and b.delet
 AGENTS = """
 select a.id, 'agent' as type, a.name, a.description, a.entity_id, a.project_id from agents a
 where a.deployment_id = :id and a.organization_id = :organization_id and a.deleted_at is null order by a.id"""
+GROUPS = """
+select g.id, 'group' as type, null as name, g.description, null as entity_id, g.project_id from agent_groups g
+where g.deployment_id = :id and g.organization_id = :organization_id order by g.id"""
 OF_TEMPLATE = """
 select id from deployments where template_id = :id and organization_id = :organization_id order by id"""
 
@@ -98,9 +101,9 @@ def add_block(tx: Transaction, actor: Actor, block_id: str, origin: Origin) -> N
 
 
 def entities(tx: Transaction, actor: Actor, deployment_id: str) -> list[Entity]:
-    """What belongs to a deployment: its blocks, then its agents."""
+    """What belongs to a deployment: its blocks, its agents, and its groups."""
     params = {"id": deployment_id, "organization_id": actor.organization_id}
-    return [_entity(row) for sql in (BLOCKS, AGENTS) for row in tx.all(sql, params)]
+    return [_entity(row) for sql in (BLOCKS, AGENTS, GROUPS) for row in tx.all(sql, params)]
 
 
 def _entity(row: Row) -> Entity:

@@ -3,26 +3,30 @@
 from dataclasses import asdict, replace
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from loci.agent import creating
+from loci.agent import creating, grouping
 from loci.agent.creating import author_of
 from loci.api.agent_views import wire_one
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.requests_agents import LIST_MAX, AgentIn, BlockIn, Body, Name
+from loci.api.routes.groups import GroupIn
 from loci.api.shapes import BlockShape
-from loci.api.shapes_agents import AgentShape
+from loci.api.shapes_agents import AgentShape, GroupShape
 from loci.api.shapes_apart import DeploymentDeletedShape, DeploymentShape
+from loci.api.wire_groups import wire_group
 from loci.api.wire_messages import WireObject
 from loci.api.wire_values import wire_block
+from loci.ids import new_id
 from loci.store import agents, blocks, deployments
 from loci.store.base import Transaction
 from loci.store.deployments import Origin
 from loci.types import actor as actors
+from loci.types.groups import Group
 
 router = new_router("internal")
 
@@ -53,6 +57,15 @@ class DeployedBlockIn(OriginIn, BlockIn):
     """A block of a deployment."""
 
 
+class DeployedGroupIn(GroupIn):
+    """A group of a deployment."""
+
+    template_id: Name
+    base_template_id: Name
+    deployment_id: Name
+
+
+DeploymentId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,200}$", description="Id of the deployment.")]
 Blocks = Annotated[list[DeployedBlockIn], Field(max_length=LIST_MAX)]
 
 
@@ -91,9 +104,21 @@ async def _made(core: Core, actor: actors.Actor, wanted: list[DeployedBlockIn]) 
     return await core.store.write(put)
 
 
+@router.post("/_internal_templates/groups", response_model=GroupShape)
+async def create_deployed_group(body: DeployedGroupIn, services: Services, actor: Actor) -> Response:
+    """Make a group that belongs to a deployment."""
+    group = replace(
+        body.changed(Group(id=new_id("group"))),
+        template_id=body.template_id,
+        base_template_id=body.base_template_id,
+        deployment_id=body.deployment_id,
+    )
+    return json_answer(wire_group(await services.store.write(grouping.create, actor, group, services.clock.now())))
+
+
 @router.get("/_internal_templates/deployment/{deployment_id}", response_model=DeploymentShape)
 async def list_deployment(
-    deployment_id: str,
+    deployment_id: DeploymentId,
     services: Services,
     actor: Actor,
     entity_types: Annotated[list[str] | None, Query(max_length=10)] = None,
@@ -108,14 +133,17 @@ async def list_deployment(
 
 
 @router.delete("/_internal_templates/deployment/{deployment_id}", response_model=DeploymentDeletedShape)
-async def delete_deployment(deployment_id: str, services: Services, actor: Actor) -> Response:
-    """Delete the blocks and agents of a deployment. The journal keeps what they were."""
+async def delete_deployment(deployment_id: DeploymentId, services: Services, actor: Actor) -> Response:
+    """Delete the blocks, agents and groups of a deployment. The journal keeps what they were."""
     now = services.clock.now()
 
     def clear(tx: Transaction) -> WireObject:
         gone: dict[str, list[str]] = {"block": [], "agent": [], "group": []}
-        for item in deployments.entities(tx, actor, deployment_id):
-            (blocks if item.type == "block" else agents).delete(tx, actor, author_of(actor), item.id, now)
+        for item in reversed(deployments.entities(tx, actor, deployment_id)):
+            if item.type == "group":
+                grouping.delete(tx, actor, item.id, now)
+            else:
+                (blocks if item.type == "block" else agents).delete(tx, actor, author_of(actor), item.id, now)
             gone[item.type].append(item.id)
         return {f"deleted_{kind}s": [*ids] for kind, ids in gone.items()}
 
