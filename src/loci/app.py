@@ -129,6 +129,8 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.runs.close()
         await core.traces.close()
         await background.close()
+        await core.recall.close()
+        await core.archive.close()
         await core.mcp.close()
         await callbacks.close()
         await core.streams.close()

@@ -1,6 +1,6 @@
 """Embedding models that do what a test needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from loci.errors import ModelFailure, ModelFault
 from loci.model.base import EmbeddingInfo
@@ -20,6 +20,8 @@ class LetterEmbedder:
         self.asked: list[str] = []
         self.failing: ModelFault | None = None
         self.refused: str | None = None
+        self.busy: Callable[[], None] = lambda: None
+        """Called before texts are embedded, which may take time of a clock."""
 
     @property
     def info(self) -> EmbeddingInfo:
@@ -30,6 +32,7 @@ class LetterEmbedder:
             raise ModelFailure(self.failing, "The model is away.")
         if self.refused is not None and any(self.refused in text for text in texts):
             raise ModelFailure(ModelFault.CONTEXT_TOO_LONG, "That text is too long.")
+        self.busy()
         self.asked += texts
         return [self._one(text.lower()) for text in texts]
 

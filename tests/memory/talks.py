@@ -130,3 +130,5 @@ async def study(folder: Path, embedder: Embedder | None = None, timezone: str = 
         agent = await add_agent(store, clock, None if embedder is None else embedder.info.handle, timezone)
         recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
         yield Study(store, clock, recall, archive, agent)
+        await recall.close()
+        await archive.close()

@@ -1,5 +1,6 @@
 """Archival memory: notes are found by words, meaning, tags and time, whatever becomes of the embedding model."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -159,6 +160,20 @@ async def test_a_text_that_the_model_refuses_blocks_no_other(tmp_path: Path):
         assert await vectors_by_model(desk) == {"letters/a:26": 3}
         assert "poison pill" in await found(desk, "pill")
         assert (await found(desk, "fine two"))[0] == "fine two"
+
+
+async def test_a_search_among_many_new_notes_does_not_wait_for_all_and_the_rest_goes_on(tmp_path: Path):
+    embedder = LetterEmbedder()
+    many = 5 * embedding.BATCH_TEXTS
+    async with study(tmp_path, embedder) as desk:
+        embedder.busy = lambda: desk.clock.advance(embedding.SEARCH_FILL_S)
+        await keep(desk, *[f"note {number}" for number in range(many)])
+        await found(desk, "aeiou")
+        assert len(embedder.asked) < many
+        while len(embedder.asked) < many + 1:
+            await asyncio.sleep(0.01)
+        await desk.archive.close()
+        assert await vectors_by_model(desk) == {"letters/a:26": many}
 
 
 async def test_texts_are_embedded_once(tmp_path: Path):

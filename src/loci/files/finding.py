@@ -56,6 +56,10 @@ class FolderSearch:
         scope = scopes.find(tx, actor, key)
         return [] if scope is None else search.candidates(tx, self._shelves, scope, wanted, CANDIDATES).candidates
 
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._embedding.close()
+
     async def embed(self, actor: Actor, folder: Folder) -> None:
         """Fill in every missing vector of a folder. Raises ModelFailure."""
         async with self._filling:

@@ -65,7 +65,8 @@ class Intake:
         await self._store.write(files.sweep)
 
     async def close(self) -> None:
-        """End what reads files."""
+        """End what reads files and what makes them searchable."""
+        await self._search.close()
         await self._reader.close()
 
     async def take(self, actor: Actor, folder_id: str, upload: Upload) -> File:

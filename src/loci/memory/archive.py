@@ -89,6 +89,10 @@ class ArchiveSearch:
         )
         return search.candidates(tx, self._shelves, scope, wanted, max(CANDIDATES, query.offset + query.limit))
 
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._embedding.close()
+
     async def index(self, actor: Actor, agent_id: str) -> None:
         """Fill in every missing vector of an agent's archives, in the background."""
         for archive in await self._store.read(archives.archives_of_agent, actor, agent_id):

@@ -5,6 +5,7 @@ on; until a text has a vector of the new model, it is found by its words. The sa
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,13 @@ class Embedding:
         self._clock = clock
         self._texts_of = texts_of
         self._filling: set[ScopeKey] = set()
+        self._behind: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Stop filling in; the rest comes with the next search or run."""
+        for task in self._behind:
+            task.cancel()
+        await asyncio.gather(*self._behind, return_exceptions=True)
 
     async def queries(
         self, actor: Actor, handles: Mapping[ScopeKey, str | None], text: str
@@ -74,8 +82,8 @@ class Embedding:
             async with asyncio.timeout(SEARCH_WAIT_S):
                 until_s = self._clock.monotonic_s() + SEARCH_FILL_S
                 for key in keys:
-                    await self._fill(actor, key, embedder, until_s)
-                    if self._clock.monotonic_s() >= until_s:
+                    if not await self._fill(actor, key, embedder, until_s):
+                        self._go_on(actor, keys, embedder)
                         break
                 found = await embedder.embed([text])
         except (LociError, TimeoutError):
@@ -91,14 +99,28 @@ class Embedding:
         while await self._store.write(_sweep, actor, key, model_name(embedder)):
             pass
 
-    async def _fill(self, actor: Actor, key: ScopeKey, embedder: Embedder, until_s: float | None) -> None:
+    def _go_on(self, actor: Actor, keys: Sequence[ScopeKey], embedder: Embedder) -> None:
+        """Fill in the rest, while searches look among what is there by then."""
+
+        async def rest() -> None:
+            with contextlib.suppress(LociError):  # a model that fails now is asked again before the next search
+                for key in keys:
+                    await self._fill(actor, key, embedder, None)
+
+        task = asyncio.create_task(rest())
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def _fill(self, actor: Actor, key: ScopeKey, embedder: Embedder, until_s: float | None) -> bool:
+        """Fill in missing vectors; False if the time ran out before all were there."""
         if key in self._filling:
-            return  # somebody is at it; what they have done by now is good enough
+            return True  # somebody is at it; what they have done by now is good enough
         self._filling.add(key)
         try:
             while await self._fill_batch(actor, key, embedder):
                 if until_s is not None and self._clock.monotonic_s() >= until_s:
-                    return
+                    return False
+            return True
         finally:
             self._filling.discard(key)
 

@@ -122,6 +122,10 @@ class Recall:
         while not state.is_empty:
             state = await self._store.write(turns.catch_up, actor, agent_id)
 
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._embedding.close()
+
     async def index(self, actor: Actor, agent_id: str) -> None:
         """Catch up in the background, with words and meaning."""
         try:
