@@ -221,6 +221,11 @@ async def test_a_group_of_own_agents_works_as_well(talk: Talk) -> None:
     assert (await talk.sdk.agents.retrieve(talk.agent_id)).enable_sleeptime is False
 
 
+async def test_a_group_holds_no_block_that_is_not_there(talk: Talk) -> None:
+    body = {"agent_ids": [], "description": "Nobody yet.", "shared_block_ids": [f"block-{MISSING}"]}
+    assert (await talk.http.post("/v1/groups/", json=body)).status_code == 404
+
+
 async def test_what_cannot_sleep_is_refused(talk: Talk) -> None:
     _, companion = await a_sleeper(talk)
     path = f"/v1/agents/{companion.id}"

@@ -75,6 +75,7 @@ def threads(tx: Transaction, actor: Actor, group: Group) -> Mapping[str, str]:
 
 
 def _share(tx: Transaction, actor: Actor, group: Group, block_id: str, now: datetime) -> None:
+    blocks.get(tx, actor, block_id)  # also where nobody is there to hold it
     for agent_id in group.agent_ids:
         attachments.attach(tx, actor, author_of(actor), Attachment(agent_id=agent_id, block_id=block_id), now)
 
