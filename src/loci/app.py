@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2
 from fastapi import FastAPI
 
 from loci.agent import sleeping
@@ -21,7 +22,7 @@ from loci.api.core import Core
 from loci.api.server import create_app
 from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
-from loci.config import LOOPBACK, Settings
+from loci.config import LOOPBACK, Account, SandboxSettings, Settings
 from loci.errors import BadRequest
 from loci.files.finding import FolderSearch
 from loci.files.intake import Intake
@@ -38,6 +39,8 @@ from loci.model.providers import build_models
 from loci.net import Door
 from loci.sandbox.base import Bounds, Sandbox
 from loci.sandbox.local import LocalSandbox, Place
+from loci.sandbox.providers import E2B, Daytona
+from loci.sandbox.remote import RemoteSandbox
 from loci.sandbox.walls import candidates
 from loci.store.base import MEMORY, Store
 from loci.store.sqlite import SQLiteStore
@@ -134,7 +137,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.mcp.close()
         await callbacks.close()
         await core.streams.close()
-        await core.source_tools.sandbox.close()
+        await core.source_tools.close()
         if registry is not None:
             await registry.aclose()
         await store.close()
@@ -150,16 +153,15 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
     folder_search, jobs = FolderSearch(store, models, clock), Jobs(store, clock)
     door, vault = Door(), Vault(settings.home)
-    sandbox = build_sandbox(settings, door)
+    source_tools = _source_tools(settings, clock, store, vault, door)
     builtins: dict[str, BuiltinTool] = {
         **CORE_BUILTINS,
         **memory_builtins(recall, archive),
-        **code_builtins(sandbox),
+        **code_builtins(source_tools.place),
         **file_builtins(store, clock, folder_search),
         **web_builtins(settings.web, vault),
     }
     mcp = McpServers(_mcp_outside(settings, clock, store, vault))
-    source_tools = SourceRunner(store=store, vault=vault, sandbox=sandbox, network_allowed=settings.sandbox.network)
     runner = Runners(source_tools, mcp)
     limits = Limits(
         steps_max=settings.run_steps_max,
@@ -204,6 +206,17 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
     )
 
 
+def _source_tools(settings: Settings, clock: Clock, store: Store, vault: Vault, door: Door) -> SourceRunner:
+    return SourceRunner(
+        store=store,
+        vault=vault,
+        sandbox=build_sandbox(settings, door, clock),
+        kind="e2b" if settings.sandbox.kind == "e2b" else "local",
+        hired=build_hired(settings, clock),
+        network_allowed=settings.sandbox.network,
+    )
+
+
 def _mcp_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -> Outside:
     asked = settings.mcp
     # A server that serves this machine alone may reach what runs on it; one that others reach must not do it for them.
@@ -233,11 +246,33 @@ class Runners:
         return await chosen.run(tool, context, args)
 
 
-def build_sandbox(settings: Settings, door: Door) -> Sandbox:
+def build_sandbox(settings: Settings, door: Door, clock: Clock) -> Sandbox:
     """Where tools from source run, as the settings say."""
     asked = settings.sandbox
     bounds = Bounds(wall_s=asked.call_timeout_s)
-    return LocalSandbox(Place(home=settings.home, choice=asked.kind, door=door, bounds=bounds))
+    match asked.kind:
+        case "e2b":
+            return _e2b(settings, clock)
+        case "daytona":
+            return RemoteSandbox(Daytona(asked.daytona, _door_to(asked, asked.daytona), clock), bounds)
+        case _:
+            return LocalSandbox(Place(home=settings.home, choice=asked.kind, door=door, bounds=bounds))
+
+
+def build_hired(settings: Settings, clock: Clock) -> Sandbox | None:
+    """E2B for organisations that set it up, where the operator has a key for it and leaves the choice to them."""
+    return _e2b(settings, clock) if settings.sandbox.kind == "auto" and settings.sandbox.e2b.key else None
+
+
+def _e2b(settings: Settings, clock: Clock) -> Sandbox:
+    asked = settings.sandbox
+    return RemoteSandbox(E2B(asked.e2b, _door_to(asked, asked.e2b), clock), Bounds(wall_s=asked.call_timeout_s))
+
+
+def _door_to(asked: SandboxSettings, account: Account) -> Door:
+    """Lets requests out to where the operator says that machines are, be it private."""
+    named = [httpx2.URL(url) for url in (account.url, account.machine_url) if url]
+    return Door(allowed_hosts=frozenset(asked.hosts) | {url.netloc.decode().lower() for url in named})
 
 
 def build_reader(settings: Settings, door: Door, bounds: ReadingBounds | None = None) -> Reader:

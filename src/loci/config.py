@@ -16,7 +16,7 @@ from loci.model.base import ModelOverride, ProviderConfig
 from loci.types.json import JsonObject, JsonValue
 
 DEFAULT_PORT = 8283
-SANDBOXES = ("auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "off", "none-i-understand")
+SANDBOXES = ("auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "e2b", "daytona", "off", "none-i-understand")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Wire = Literal["chat", "responses", "anthropic", "google"]
@@ -63,15 +63,35 @@ class McpSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Whose machines tools run on, at a service that lends them. `template` is what they are made from."""
+
+    key: str | None = field(default=None, repr=False)
+    url: str
+    machine_url: str | None = None
+    """Where machines are reached, if not under an address of their own."""
+    domain: str = ""
+    template: str | None = None
+    region: str | None = None
+
+
+E2B_DOMAIN, DAYTONA_URL = "e2b.app", "https://app.daytona.io/api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSettings:
     """Where tools from source run. `kind`: one of SANDBOXES; `auto` is the strongest that this machine has.
 
-    `network`: whether a tool that asks for it may reach the public internet.
+    `network`: whether a tool that asks for it may reach the public internet. `hosts`: private hosts that machines for
+    hire may be on.
     """
 
     kind: str = "auto"
     network: bool = True
     call_timeout_s: float = 180.0
+    e2b: Account = Account(url=f"https://api.{E2B_DOMAIN}", domain=E2B_DOMAIN)
+    daytona: Account = Account(url=DAYTONA_URL)
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,10 +230,25 @@ def _sandbox(env: Mapping[str, str], table: JsonObject) -> SandboxSettings:
     network = env.get("LOCI_SANDBOX_NETWORK") or _text(table, "network") or "on"
     if network not in ("on", "off"):
         raise BadRequest(f"LOCI_SANDBOX_NETWORK is '{network}', but must be 'on' or 'off'.")
+    domain = env.get("E2B_DOMAIN") or E2B_DOMAIN
     return SandboxSettings(
         kind=choice,
         network=network == "on",
         call_timeout_s=_number(table, "call_seconds", SandboxSettings().call_timeout_s),
+        e2b=Account(
+            key=env.get("E2B_API_KEY"),
+            url=(env.get("E2B_API_URL") or f"https://api.{domain}").rstrip("/"),
+            machine_url=(env.get("E2B_SANDBOX_URL") or "").rstrip("/") or None,
+            domain=domain,
+            template=env.get("E2B_TEMPLATE") or _text(table, "e2b_template"),
+        ),
+        daytona=Account(
+            key=env.get("DAYTONA_API_KEY"),
+            url=(env.get("DAYTONA_API_URL") or DAYTONA_URL).rstrip("/"),
+            template=env.get("DAYTONA_SNAPSHOT") or _text(table, "daytona_snapshot"),
+            region=env.get("DAYTONA_TARGET"),
+        ),
+        hosts=_hosts(env.get("LOCI_SANDBOX_HOSTS") or _text(table, "hosts") or ""),
     )
 
 

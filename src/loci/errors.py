@@ -4,7 +4,7 @@
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
     ├── TooLarge 413 · UnsupportedMedia 415 · NotAvailable 501
-    ├── AddressRefused 400 · FetchFailed 502 · McpFailed 502 (McpTimedOut 408)
+    ├── AddressRefused 400 · FetchFailed 502 · McpFailed 502 (McpTimedOut 408) · SandboxFailed 502 (SandboxBusy 503)
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
     └── StoreFailure 503
@@ -132,6 +132,20 @@ class McpTimedOut(McpFailed):
     """The MCP server did not answer in time."""
 
     status = 408
+
+
+class SandboxFailed(LociError):
+    """The service that lends machines for tools could not be used."""
+
+    status = 502
+    hint = "Nothing was run. `loci doctor` says whether its key and address work."
+
+
+class SandboxBusy(SandboxFailed):
+    """The service that lends machines for tools has none to spare now."""
+
+    status = 503
+    hint = "Nothing was run. Try again later, or raise the limits of the account there."
 
 
 class NotAvailable(LociError):

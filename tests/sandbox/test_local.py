@@ -7,7 +7,6 @@ import statistics
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from loci.errors import BadRequest, NotAvailable
 from loci.net import Door
 from loci.sandbox.base import Bounds, Environment, Program
 from loci.sandbox.local import CALLS_MAX, ZYGOTES_MAX, LocalSandbox, Place
+from tests.sandbox.wheels import offered
 from tests.sdk import processes
 
 COUNT = "import builtins\ndef f():\n    builtins.n = getattr(builtins, 'n', 0) + 1\n    return builtins.n\n"
@@ -116,20 +116,7 @@ def since(pid: int) -> str | None:
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one package, which tries to run something as soon as an interpreter starts beside it."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    planted = str(tmp_path / "planted")
-    with zipfile.ZipFile(folder / "greeting-1.2-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("greeting.py", "words = 'good morning'\n")
-        wheel.writestr("greeting.pth", f"import os; os.path.isdir({str(tmp_path)!r}) and os.mkdir({planted!r})\n")
-        wheel.writestr("greeting-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.2\n")
-        wheel.writestr("greeting-1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr("greeting-1.2.dist-info/RECORD", "")
-    for name, value in (("UV_NO_INDEX", "1"), ("UV_FIND_LINKS", str(folder)), ("PIP_NO_INDEX", "1")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+    return offered(tmp_path / "wheels", monkeypatch, planted=tmp_path / "planted")
 
 
 async def test_packages_are_installed_once_and_run_behind_the_walls_only(

@@ -3,14 +3,14 @@
 import platform
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import apsw
 
 from loci import __version__
-from loci.app import build_models, build_reader, build_sandbox
+from loci.app import build_hired, build_models, build_reader, build_sandbox
 from loci.cli import screen
 from loci.cli.connect import found_server
 from loci.cli.datafile import DataFile, LongBlock, newest_version, read_data_file
@@ -24,6 +24,7 @@ from loci.model.demo import SETUP
 from loci.model.known import ASSUMED_WINDOW_TOKENS
 from loci.model.registry import SCRIPTED, ProviderRegistry, ProviderStatus
 from loci.net import Door
+from loci.sandbox.base import Sandbox
 from loci.store.owner import database_file, owner_of
 
 Level: TypeAlias = Literal["ok", "warn", "problem"]
@@ -196,13 +197,23 @@ def git() -> Finding:
 
 async def sandbox(settings: Settings) -> Sequence[Finding]:
     """Whether tools from source can be run, and what keeps them apart from this machine: tried now."""
-    found = build_sandbox(settings, Door())
+    clock = SystemClock()
+    found = [await _sandbox(build_sandbox(settings, Door(), clock))]
+    hired = build_hired(settings, clock)
+    if hired is not None:
+        seen = await _sandbox(hired)
+        words = "Where an organisation has set E2B up (POST /v1/sandbox-config/e2b/default): "
+        found.append(replace(seen, message=words + seen.message))
+    return [*found, await _reading(settings)]
+
+
+async def _sandbox(found: Sandbox) -> Finding:
     try:
         standing = await found.standing()
     finally:
         await found.close()
     level: Level = "ok" if standing.ok and standing.hint is None else "warn"
-    return [Finding("sandbox", level, standing.message, standing.hint), await _reading(settings)]
+    return Finding("sandbox", level, standing.message, standing.hint)
 
 
 async def _reading(settings: Settings) -> Finding:

@@ -35,6 +35,8 @@ class Environment:
 
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
+    template: str | None = None
+    """What a hired machine is made from; this machine has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

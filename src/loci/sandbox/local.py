@@ -12,9 +12,8 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import orjson
 
@@ -23,10 +22,10 @@ from loci.net import Door
 from loci.sandbox import walls as kinds
 from loci.sandbox.base import Bounds, Environment, Program, Ran, Standing
 from loci.sandbox.child.frames import HEADER, Report, Request
-from loci.sandbox.child.frames import Bounds as ChildBounds
 from loci.sandbox.packages import Installed, Packages, base_python, prefix_of
 from loci.sandbox.proxy import proxying
-from loci.sandbox.results import clean, told, too_long
+from loci.sandbox.requests import request_of
+from loci.sandbox.results import clean, over, told
 from loci.sandbox.walls import Walls
 from loci.sandbox.zygote import Zygote, end_unwanted, feeding
 
@@ -39,6 +38,7 @@ _START_TIMEOUT_S = 20.0
 _GRACE_S = 5.0
 _REPORT_MAX_BYTES = 100_000
 _NODE_HEAP_MB = 512
+_PATH = "/usr/local/bin:/usr/bin:/bin"
 _BLOCKING_MAX_BYTES = 500_000
 
 
@@ -110,43 +110,18 @@ class LocalSandbox:
         await asyncio.gather(*(zygote.process.wait() for zygote in ending))
 
     def _request(self, walls: Walls, program: Program, installed: Installed) -> Request:
-        bounds = cast("ChildBounds", asdict(self._place.bounds))
-        bounds["wall_s"] = min(bounds["wall_s"], program.wall_s or bounds["wall_s"])
+        request = request_of(program, self._place.bounds)
         node = _node() if program.language != "python" else []
-        read = [
-            sys.base_prefix,
-            *self._place.read,
-            *installed.folders,
-            *([str(_RUNNER), prefix_of(node[0])] if node else []),
-        ]
-        env = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "HOME": "/tmp",  # noqa: S108  inside of the walls, where it is its own
-            **program.variables,
-        }
+        folders = [*self._place.read, *installed.folders, *([str(_RUNNER), prefix_of(node[0])] if node else [])]
+        request["means"], request["node"], request["read"] = walls.means, node, [sys.base_prefix, *folders]
+        request["tmp"] = None if walls.means == "namespaces" else self._folder_for_calls(walls)
+        # HOME is inside of the walls, where it is its own.
+        request["env"] = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": "/tmp", **request["env"]}  # noqa: S108
         if installed.python:
-            env["LOCI_PACKAGES"] = str(installed.python)
+            request["env"]["LOCI_PACKAGES"] = str(installed.python)
         if installed.node:
-            env["NODE_PATH"] = str(installed.node)
-        return {
-            "means": walls.means,
-            "read": read,
-            "tmp": None if walls.means == "namespaces" else self._folder_for_calls(walls),
-            "bounds": bounds,
-            "network": program.network,
-            "env": env,
-            "node": node,
-            "program": {
-                "kind": "function" if program.name else "script",
-                "language": program.language,
-                "source": program.source,
-                "name": program.name or "",
-                "args": dict(program.args),
-                "order": [name for name in program.order or program.args if name in program.args],
-                "agent_state": None if program.agent_state is None else dict(program.agent_state),
-            },
-        }
+            request["env"]["NODE_PATH"] = str(installed.node)
+        return request
 
     def _folder_for_calls(self, walls: Walls) -> str:
         """Where calls without a file system of their own have their folders."""
@@ -274,7 +249,7 @@ class LocalSandbox:
                     async with self._way_out(ours, network=request["network"]):
                         report, blobs = await _read_report(ours, self._place.bounds)
         except TimeoutError:
-            return too_long(bounds)
+            return over("time", bounds)
         except (OSError, EOFError, ValueError) as error:
             zygote.end()
             log.warning("a sandbox process broke: %s", error)

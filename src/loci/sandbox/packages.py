@@ -62,7 +62,7 @@ class Packages:
                 await asyncio.to_thread(shutil.rmtree, self._place(kind, requirements), ignore_errors=True)
 
     async def _installed(self, kind: str, requirements: Sequence[str]) -> Path:
-        _check(kind, requirements)
+        check(kind, requirements)
         place = self._place(kind, requirements)
         async with self._locks.setdefault(place.name, asyncio.Lock()):
             if not place.is_dir():
@@ -87,7 +87,8 @@ def _settle(draft: Path, place: Path) -> None:
     draft.rename(place)
 
 
-def _check(kind: str, requirements: Sequence[str]) -> None:
+def check(kind: str, requirements: Sequence[str]) -> None:
+    """Refuse what is no name of a package. Raises BadRequest."""
     if len(requirements) > REQUIREMENTS_MAX:
         raise BadRequest(f"More than {REQUIREMENTS_MAX} requirements are too many for one tool.")
     form = _PIP if kind == "pip" else _NPM
@@ -141,12 +142,16 @@ async def _run(command: Sequence[str], requirements: Sequence[str]) -> None:
             process.kill()
             await process.wait()
     if process.returncode:
-        words = output.decode(errors="replace").strip()[-_OUTPUT_SHOWN_CHARS:]
-        raise BadRequest(
-            f"{_listed(requirements)} could not be installed: {words}",
-            hint="Check the names and versions, and whether this machine reaches a package index. Only built packages "
-            "(wheels) are installed.",
-        )
+        raise not_installed(requirements, output.decode(errors="replace"))
+
+
+def not_installed(requirements: Sequence[str], said: str) -> BadRequest:
+    """What to tell of requirements whose installer failed with these words."""
+    return BadRequest(
+        f"{_listed(requirements)} could not be installed: {said.strip()[-_OUTPUT_SHOWN_CHARS:]}",
+        hint="Check the names and versions, and whether this machine reaches a package index. Only built packages "
+        "(wheels) are installed.",
+    )
 
 
 def _listed(requirements: Sequence[str]) -> str:

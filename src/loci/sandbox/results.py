@@ -34,7 +34,7 @@ def told(report: Report, blobs: Sequence[bytes], name: str | None, bounds: Bound
         raise NotAvailable(f"The walls of the sandbox could not be put up: {report['detail']}.")
     ended = _signalled(report["exit_code"]) if report["ended"] == "done" and not result else report["ended"]
     if ended in _ENDS:
-        ran = Ran(error=_ENDS[ended].format(**bounds), beyond=_LIMITS.get(ended))
+        ran = over(_LIMITS[ended], bounds) if ended in _LIMITS else Ran(error=_ENDS[ended])
     elif not result:
         ran = Ran(error=f"Error: the tool ended without a result (exit status {report['exit_code']}).")
     else:
@@ -52,9 +52,9 @@ def told(report: Report, blobs: Sequence[bytes], name: str | None, bounds: Bound
     )
 
 
-def too_long(bounds: Bounds) -> Ran:
-    """The end of a program of which nothing was heard in time."""
-    return Ran(error=_ENDS["time"].format(**bounds), beyond="time")
+def over(limit: Limit, bounds: Bounds) -> Ran:
+    """The end of a program at a limit."""
+    return Ran(error=_ENDS[limit].format(**bounds), beyond=limit)
 
 
 def _signalled(exit_code: int) -> str:

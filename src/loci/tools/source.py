@@ -33,20 +33,25 @@ _STATE = "agent_state"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the organisation has set for its sandbox."""
+    """What the organisation has set for its sandbox, and which that is."""
 
+    sandbox: Sandbox
     config: SandboxConfig | None
     variables: Sequence[SandboxVariable]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRunner:
-    """A ToolRunner for tools that have source code. `kind` says whose variables and settings apply."""
+    """A ToolRunner for tools that have source code. `kind` says whose variables and settings apply.
+
+    `hired`: a sandbox at E2B, for organisations that have set that up where the operator leaves the choice to them.
+    """
 
     store: Store
     vault: Vault
     sandbox: Sandbox
     kind: SandboxKind = "local"
+    hired: Sandbox | None = None
     network_allowed: bool = True
     """Whether the operator lets tools have the network at all."""
 
@@ -79,7 +84,9 @@ class SourceRunner:
         language = _LANGUAGES.get(tool.source_type)
         if tool.source_code is None or language is None:
             raise NotAvailable(f"The tool '{tool.name}' has nothing that can be run here.")
-        settings = await self.store.read(_settings, actor, self.kind)
+        settings = await self.store.read(self._settings, actor)
+        common = settings.config.config if settings.config else EMPTY
+        seconds = common.get("timeout")
         own = {item.name: self.vault.open(actor, item.id, item.sealed) for item in settings.variables}
         properties = tool.schema().parameters.get("properties")
         program = Program(
@@ -92,8 +99,30 @@ class SourceRunner:
             variables={**own, **variables},
             environment=environment_of(tool, settings.config),
             network=self._network(tool, settings.config),
+            wall_s=float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None,
         )
-        return await self.sandbox.run(actor.organization_id, program)
+        return await settings.sandbox.run(actor.organization_id, program)
+
+    async def place(self, actor: Actor) -> Sandbox:
+        """Where code of this organisation runs."""
+        return (await self.store.read(self._settings, actor)).sandbox
+
+    async def close(self) -> None:
+        """End what runs."""
+        await self.sandbox.close()
+        if self.hired is not None:
+            await self.hired.close()
+
+    def _settings(self, tx: Transaction, actor: Actor) -> Settings:
+        sandbox, kind = self.sandbox, self.kind
+        config = sandboxes.by_kind(tx, actor, "e2b") if self.hired is not None else None
+        if self.hired is not None and config is not None:
+            sandbox, kind = self.hired, "e2b"
+        return Settings(
+            sandbox=sandbox,
+            config=config or sandboxes.by_kind(tx, actor, kind),
+            variables=sandboxes.variables_of_kind(tx, actor, kind),
+        )
 
     def _secrets(self, actor: Actor, agent: Agent) -> dict[str, str]:
         sealed = agent.tool_exec_environment
@@ -122,14 +151,12 @@ def _lines(text: str) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def _settings(tx: Transaction, actor: Actor, kind: SandboxKind) -> Settings:
-    return Settings(config=sandboxes.by_kind(tx, actor, kind), variables=sandboxes.variables_of_kind(tx, actor, kind))
-
-
 def environment_of(tool: Tool | None, config: SandboxConfig | None) -> Environment:
     """The packages that a tool and its sandbox ask for. Raises BadRequest."""
     common = config.config if config is not None else EMPTY
+    template = common.get("template")
     return Environment(
+        template=template if isinstance(template, str) and template else None,
         pip=_requirements(common.get("pip_requirements"), tool.pip_requirements if tool else (), "=="),
         npm=_requirements(common.get("npm_requirements"), tool.npm_requirements if tool else (), "@"),
     )

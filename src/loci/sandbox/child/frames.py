@@ -79,14 +79,15 @@ def write(connection: socket.socket, document: object, *blobs: bytes) -> None:
 
 def read_request(connection: socket.socket) -> Request:
     """The one request of a call. Raises EOFError, ValueError."""
-    (size,) = HEADER.unpack(_exactly(connection, HEADER.size))
+    (size,) = HEADER.unpack(exactly(connection, HEADER.size))
     if size > REQUEST_MAX_BYTES:
         raise ValueError("the request is too large")
-    request: Request = json.loads(_exactly(connection, size))
+    request: Request = json.loads(exactly(connection, size))
     return request
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def exactly(connection: socket.socket, size: int) -> bytes:
+    """So many bytes. Raises EOFError."""
     parts: list[bytes] = []
     while size:
         part = connection.recv(min(size, 1 << 20))

@@ -1,12 +1,13 @@
 """`run_code`: a model's own lines, run in the sandbox. Nothing is kept from one call to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import orjson
 
 from loci.errors import ToolRefused
 from loci.sandbox.base import Language, Program, Sandbox
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome
+from loci.types.actor import Actor
 from loci.types.json import JsonObject, JsonValue
 from loci.types.tools import ToolSchema, ToolType
 
@@ -34,14 +35,15 @@ _PARAMETERS: JsonObject = {
 }
 
 
-def code_builtins(sandbox: Sandbox) -> dict[str, BuiltinTool]:
-    """The built-in tools that run code."""
+def code_builtins(place: Callable[[Actor], Awaitable[Sandbox]]) -> dict[str, BuiltinTool]:
+    """The built-in tools that run code; `place` says where."""
 
     async def run_code(context: ToolContext, args: JsonObject) -> ToolOutcome:
         language = _LANGUAGES.get(str(args.get("language", "")).lower())
         if language is None:
             raise ToolRefused(f"Code in '{args.get('language')}' is not run here.", hint="Use python, js or ts.")
         program = Program(source=str(args.get("code", "")), language=language)
+        sandbox = await place(context.actor)
         ran = await sandbox.run(context.actor.organization_id, program)
         results: list[JsonValue] = [] if ran.value in (None, "None") else [ran.value]
         document: dict[str, JsonValue] = {
