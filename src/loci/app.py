@@ -123,6 +123,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         core.jobs.register(sleeping.KIND, sleeping.Sleeping(store, core.runs, clock))
         await core.intake.open()
+        await core.memfs.forget()
         core.jobs.register(batching.KIND, batching.Batches(core))
         await core.jobs.start()
         yield core

@@ -52,8 +52,8 @@ async def test_a_push_is_one_change_set_that_can_be_undone(tmp_path):
         said = await ana.push()
 
         assert await here.values() == {"persona": "I am Loci, and I am kind.", "work/plan": "Rest."}
-        plan = (await here.blocks())["work/plan"]
-        assert (plan["description"], plan["limit"]) == ("What to do next", 5000)
+        plan = await here.client.sdk.agents.blocks.retrieve("work/plan", agent_id=here.agent_id)
+        assert (plan.description, plan.limit) == ("What to do next", 5000)
         change_id = said.partition("memory changed: ")[2].split()[0]
         entries = await here.client.get(f"/v1/memory/changes/{change_id}")
         assert [(entry["subject"], entry["action"]) for entry in entries] == [
@@ -287,6 +287,9 @@ async def test_a_lost_cache_is_made_again_with_the_same_commits(tmp_path):
         assert bob.files() == ana.files()
         assert (await ana.git("rev-parse", "HEAD")).text == (await bob.git("rev-parse", "HEAD")).text
         assert (await ana.git("fetch", "--dry-run")).text == ""
+        await here.client.sdk.agents.delete(here.agent_id)
+        assert list((tmp_path / "data" / "git").iterdir()) == []
+        assert not (await ana.git("fetch", ok=False)).ok
 
 
 async def test_the_same_journal_gives_the_same_commits(tmp_path):

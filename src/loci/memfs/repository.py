@@ -73,6 +73,11 @@ class Repositories:
         async with lock:
             yield await self._up_to_date(actor, agent_id)
 
+    async def forget(self, agent_id: str | None = None) -> None:
+        """Take what is cached of an agent off the disk, or all that an earlier server left."""
+        folder = self._folder / f"{agent_id}.git" if agent_id else self._folder
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
     async def _up_to_date(self, actor: Actor, agent_id: str) -> Branch:
         for _ in range(_TRIES):
             stretch = await self._store.read(memory_commits.latest, actor, agent_id)

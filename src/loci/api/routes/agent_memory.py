@@ -71,25 +71,6 @@ async def list_agent_blocks(agent_id: AgentId, services: Services, actor: Actor,
     return json_answer([wire_block(block) for block in page_of(held, wanted)])
 
 
-@router.get("/agents/{agent_id}/core-memory/blocks/{block_label}", response_model=BlockShape)
-async def retrieve_agent_block(agent_id: AgentId, block_label: str, services: Services, actor: Actor) -> Response:
-    """One block of an agent, by its label."""
-    return json_answer(wire_block(await services.store.read(_labelled, actor, agent_id, block_label)))
-
-
-@router.patch("/agents/{agent_id}/core-memory/blocks/{block_label}", response_model=BlockShape)
-async def modify_agent_block(
-    agent_id: AgentId, block_label: str, body: BlockChangeIn, services: Services, actor: Actor
-) -> Response:
-    """Change a block of an agent, by its label."""
-
-    def change(tx: Transaction) -> Block:
-        block = _labelled(tx, actor, agent_id, block_label)
-        return blocks.update(tx, actor, author_of(actor), body.changed(block), services.clock.now())
-
-    return json_answer(wire_block(await services.store.write(change)))
-
-
 @router.patch("/agents/{agent_id}/core-memory/blocks/attach/{block_id}", response_model=AgentShape)
 async def attach_block(agent_id: AgentId, block_id: BlockId, services: Services, actor: Actor) -> Response:
     """Put a block into the prompt of an agent."""
@@ -104,6 +85,25 @@ async def detach_block(agent_id: AgentId, block_id: BlockId, services: Services,
     place, now = Attachment(agent_id=agent_id, block_id=block_id), services.clock.now()
     await services.store.write(attachments.detach, actor, author_of(actor), place, now)
     return json_answer(await wire_one(services, actor, agent_id))
+
+
+@router.get("/agents/{agent_id}/core-memory/blocks/{block_label:path}", response_model=BlockShape)
+async def retrieve_agent_block(agent_id: AgentId, block_label: str, services: Services, actor: Actor) -> Response:
+    """One block of an agent, by its label."""
+    return json_answer(wire_block(await services.store.read(_labelled, actor, agent_id, block_label)))
+
+
+@router.patch("/agents/{agent_id}/core-memory/blocks/{block_label:path}", response_model=BlockShape)
+async def modify_agent_block(
+    agent_id: AgentId, block_label: str, body: BlockChangeIn, services: Services, actor: Actor
+) -> Response:
+    """Change a block of an agent, by its label."""
+
+    def change(tx: Transaction) -> Block:
+        block = _labelled(tx, actor, agent_id, block_label)
+        return blocks.update(tx, actor, author_of(actor), body.changed(block), services.clock.now())
+
+    return json_answer(wire_block(await services.store.write(change)))
 
 
 @router.post("/agents/{agent_id}/recompile", response_model=str)

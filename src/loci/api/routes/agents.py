@@ -208,6 +208,7 @@ async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> R
             with suppress(Conflict):  # it ended by itself
                 await services.runs.cancel(actor, doomed, run_ids=[run.id])
         await services.store.write(agents.delete, actor, creating.author_of(actor), doomed, services.clock.now())
+        await services.memfs.forget(doomed)
     return json_answer({"message": f"Agent id={agent_id} successfully deleted"})
 
 

@@ -11,7 +11,7 @@ from loci.api.shapes_agents import AgentShape
 router = new_router("internal")
 
 router.get("/_internal_agents/count", response_model=int)(count_agents)
-router.patch("/_internal_agents/{agent_id}/core-memory/blocks/{block_label}", response_model=BlockShape)(
+router.patch("/_internal_agents/{agent_id}/core-memory/blocks/{block_label:path}", response_model=BlockShape)(
     modify_agent_block
 )
 router.get("/_internal_blocks", response_model=list[BlockShape])(list_blocks)
