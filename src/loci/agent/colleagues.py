@@ -41,7 +41,7 @@ class Colleagues:
         other, live = await self._start(caller, agent_id, message, waits=True)
         try:
             async with asyncio.timeout(self._wait_s):
-                answer, trouble = await _answer(live)
+                answer, trouble = await answer_of(live)
         except TimeoutError:
             answer, trouble = "", f"it took longer than {self._wait_s:g} seconds, and is still at work."
         return Reply(agent_id=other.id, name=other.name, run_id=live.run.id, answer=answer, trouble=trouble)
@@ -95,7 +95,7 @@ def _said(speaker: Agent, message: str, *, waits: bool) -> NewMessage:
     return NewMessage(parts=(Text(f"{head}\n\n{message}"),), sender_id=speaker.id, trust=Trust.OTHER_AGENT)
 
 
-async def _answer(live: LiveRun) -> tuple[str, str | None]:
+async def answer_of(live: LiveRun) -> tuple[str, str | None]:
     """All that the agent said in a run, and what kept it from answering."""
     said: list[str] = []
     async for batch in live.follow():

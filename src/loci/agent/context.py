@@ -14,7 +14,7 @@ from loci.model.tokens import Ratio, estimate, message_bytes, text_bytes
 from loci.tools import rules
 from loci.types.agents import Agent
 from loci.types.memory import Block
-from loci.types.messages import SAID, Message, Role, ToolCall
+from loci.types.messages import Message, Role, ToolCall
 from loci.types.tools import PastCall, Tool, ToolSchema
 
 
@@ -72,7 +72,7 @@ class Window:
         """The tool calls since the newest word of the user: what the tool rules look at."""
         found: list[PastCall] = []
         for message in reversed(self.messages):
-            if message.role is Role.USER and message.kind in SAID:
+            if message.is_task:
                 break
             found.extend(
                 PastCall(name=result.name, output=result.text, ok=result.status == "success")

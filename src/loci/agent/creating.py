@@ -245,7 +245,6 @@ def give_sleep(tx: Transaction, actor: Actor, author: Author, agent: Agent, now:
             manager_agent_id=agent.id,
             sleeptime_agent_frequency=None if voice else SLEEP_TURNS_DEFAULT,
             max_message_buffer_length=VOICE_BUFFER_MESSAGES if voice else None,
-            min_message_buffer_length=VOICE_BUFFER_MESSAGES // 2 if voice else None,
             project_id=agent.project_id,
         )
         groups.insert(tx, actor, known, now)

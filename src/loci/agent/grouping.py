@@ -29,7 +29,7 @@ def change(tx: Transaction, actor: Actor, group_id: str, become: Callable[[Group
     before = groups.get(tx, actor, group_id)
     group = _checked(tx, actor, become(before))
     if (group.manager_type, group.manager_agent_id) != (before.manager_type, before.manager_agent_id):
-        _rest_no_more(tx, actor, before, now)
+        _set_sleep(tx, actor, before, on=False, now=now)
         group = _begun(tx, actor, group, now)
     groups.update(tx, actor, group)
     for block_id in group.shared_block_ids:
@@ -39,7 +39,7 @@ def change(tx: Transaction, actor: Actor, group_id: str, become: Callable[[Group
 
 def delete(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> None:
     """Forget a group; its agents and what they said stay. Raises NotFound."""
-    _rest_no_more(tx, actor, groups.get(tx, actor, group_id), now)
+    _set_sleep(tx, actor, groups.get(tx, actor, group_id), on=False, now=now)
     groups.delete(tx, actor, group_id)
 
 
@@ -102,17 +102,13 @@ def _begun(tx: Transaction, actor: Actor, group: Group, now: datetime) -> Group:
     """The group as it begins: sleep-time agents read what is said from now on."""
     if group.manager_agent_id is None or not group.manager_type.sleeps:
         return replace(group, turns_counter=None, last_processed_message_id=None)
-    _set_sleep(tx, actor, group.manager_agent_id, on=True, now=now)
+    _set_sleep(tx, actor, group, on=True, now=now)
     newest = messages.newest_id(tx, actor, group.manager_agent_id)
     return replace(group, turns_counter=0, last_processed_message_id=newest)
 
 
-def _rest_no_more(tx: Transaction, actor: Actor, group: Group, now: datetime) -> None:
+def _set_sleep(tx: Transaction, actor: Actor, group: Group, *, on: bool, now: datetime) -> None:
     if group.manager_agent_id is not None and group.manager_type.sleeps:
-        _set_sleep(tx, actor, group.manager_agent_id, on=False, now=now)
-
-
-def _set_sleep(tx: Transaction, actor: Actor, agent_id: str, *, on: bool, now: datetime) -> None:
-    agent = agents.get(tx, actor, agent_id)
-    if bool(agent.enable_sleeptime) is not on:
-        agents.update(tx, actor, author_of(actor), replace(agent, enable_sleeptime=on), now)
+        agent = agents.get(tx, actor, group.manager_agent_id)
+        if bool(agent.enable_sleeptime) is not on:
+            agents.update(tx, actor, author_of(actor), replace(agent, enable_sleeptime=on), now)

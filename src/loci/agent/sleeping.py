@@ -68,8 +68,6 @@ class Night:
     """The id of the last message that this takes in."""
     more: bool
     """Whether it was too much for one time."""
-    unshared: tuple[Attachment, ...]
-    """Blocks that the agent has got since."""
 
 
 class Counting:
@@ -98,11 +96,12 @@ class Sleeping:
     async def __call__(self, actor: Actor, job: Job) -> datetime | None:
         """Have what was said read; when to look again."""
         now = self._clock.now()
-        night = await self._store.read(_night, actor, job.subject_id or "", now)
+        try:
+            night = await self._store.write(_night, actor, job.subject_id or "", now)
+        except NotFound:  # deleted in the meantime
+            night = None
         if night is None:
             return None
-        if night.unshared:
-            await self._store.write(_share, actor, night.unshared, now)
         read_through, more = night.read_through, night.more
         if night.words:
             try:
@@ -160,8 +159,8 @@ def _asked_by(job: Job) -> str:
 
 
 def _night(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> Night | None:
-    group = groups.find(tx, actor, group_id)
-    if group is None or group.manager_agent_id is None or not group.agent_ids:
+    group = groups.get(tx, actor, group_id)
+    if group.manager_agent_id is None or not group.agent_ids:
         return None
     agent = agents.get(tx, actor, group.manager_agent_id)
     if not agent.enable_sleeptime:
@@ -171,6 +170,7 @@ def _night(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> Night
     heard, last = turns.talk_after(tx, actor, agent.id, seq, MESSAGES_MAX)
     if last is None:
         return None
+    _share(tx, actor, agent, group, now)
     lines, fits = _transcript(tx, actor, agent, heard)
     cut = fits < len(heard)
     return Night(
@@ -179,7 +179,6 @@ def _night(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> Night
         words=_FRAME.format(name=agent.name, today=f"{now:%A, %Y-%m-%d}", talk=lines) if lines else "",
         read_through=heard[fits - 1].id if cut else last.id,
         more=cut or last.id != messages.newest_id(tx, actor, agent.id),
-        unshared=tuple(_unshared(tx, actor, agent, group)),
     )
 
 
@@ -201,16 +200,12 @@ def _transcript(tx: Transaction, actor: Actor, agent: Agent, heard: Sequence[Mes
     return "\n".join(lines), len(heard)
 
 
-def _unshared(tx: Transaction, actor: Actor, agent: Agent, group: Group) -> list[Attachment]:
+def _share(tx: Transaction, actor: Actor, agent: Agent, group: Group, now: datetime) -> None:
+    """Attach the blocks that the agent has got since."""
     shared = blocks.blocks_of_agent(tx, actor, agent.id)
-    found: list[Attachment] = []
     for member_id in group.agent_ids:
         if agents.get(tx, actor, member_id).agent_type in (AgentType.SLEEPTIME, AgentType.VOICE_SLEEPTIME):
             held = {block.label for block in blocks.blocks_of_agent(tx, actor, member_id)}
-            found += [Attachment(agent_id=member_id, block_id=block.id) for block in shared if block.label not in held]
-    return found
-
-
-def _share(tx: Transaction, actor: Actor, unshared: Sequence[Attachment], now: datetime) -> None:
-    for attachment in unshared:
-        attachments.attach(tx, actor, SYSTEM, attachment, now)
+            for block in shared:
+                if block.label not in held:
+                    attachments.attach(tx, actor, SYSTEM, Attachment(agent_id=member_id, block_id=block.id), now)

@@ -13,19 +13,7 @@ from typing import Literal
 import orjson
 
 from loci.types.agents import CompactionMode, CompactionSettings
-from loci.types.messages import (
-    SAID,
-    ApprovalAnswer,
-    Image,
-    Kind,
-    Message,
-    Part,
-    Reasoning,
-    Role,
-    Text,
-    ToolCall,
-    ToolResult,
-)
+from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
 SUMMARY_WINDOW_SHARE = 0.1
 """The part of the window that a summary may fill at most."""
@@ -132,7 +120,7 @@ def _units(messages: Sequence[Message], tokens: Sequence[int]) -> list[_Unit]:
             groups[-1].append(number)
         else:
             groups.append([number])
-    newest = max((n for n, message in enumerate(messages) if _is_word_of_user(message)), default=-1)
+    newest = max((n for n, message in enumerate(messages) if message.is_task), default=-1)
     units: list[_Unit] = []
     for position, group in enumerate(groups):
         last_call = position == len(groups) - 1 and bool(messages[group[0]].tool_calls)
@@ -142,13 +130,10 @@ def _units(messages: Sequence[Message], tokens: Sequence[int]) -> list[_Unit]:
     return units
 
 
-def _is_word_of_user(message: Message) -> bool:
-    return message.role is Role.USER and message.kind in SAID
-
-
 def _leaving(units: Sequence[_Unit], room: int, settings: CompactionSettings, summary_tokens: int) -> set[int]:
     """The numbers of the units that go, oldest first: those that the mode names, then as many as it takes to fit."""
-    newest = max((n for n, unit in enumerate(units) if any(map(_is_word_of_user, unit.messages))), default=len(units))
+    asked = [n for n, unit in enumerate(units) if any(message.is_task for message in unit.messages)]
+    newest = max(asked, default=len(units))
     whole = settings.mode in _WHOLE and any(unit.talk_count and not unit.fixed for unit in units[:newest])
     share = min(max(settings.sliding_window_percentage, 0.0), 1.0)
     # One at least, so that a model that finds the window too long in spite of our estimate gets a shorter one.

@@ -32,19 +32,7 @@ from loci.model.faults import MESSAGES, RETRYABLE
 from loci.model.script import Bill, Call, End, Fail, Finish, Say, Step, Think, Wait, parse, unwrapped
 from loci.model.tokens import estimate, request_bytes, text_bytes
 from loci.types.json import JsonObject, JsonValue
-from loci.types.messages import (
-    SAID,
-    ApprovalAnswer,
-    Image,
-    Kind,
-    Message,
-    Part,
-    Reasoning,
-    Role,
-    Text,
-    ToolCall,
-    ToolResult,
-)
+from loci.types.messages import ApprovalAnswer, Image, Kind, Message, Part, Reasoning, Role, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
 from loci.types.usage import Usage
 
@@ -232,7 +220,7 @@ def _newest_user(messages: Sequence[Message]) -> int:
     """Where the newest message stands that a user said (or a login); -1 if there is none."""
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]
-        if message.role is Role.USER and (message.kind in SAID or message.kind is Kind.LOGIN):
+        if message.is_task or message.kind is Kind.LOGIN:
             return position
     return -1
 

@@ -3,44 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
 from loci.errors import NotFound
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import page_clause
-from loci.store.rows import (
-    bit,
-    dump,
-    integer,
-    load_texts,
-    maybe_flag,
-    maybe_integer,
-    maybe_moment,
-    maybe_text,
-    text,
-    time_text,
-)
+from loci.store.rows import bit, dump, integer, load_texts, maybe_flag, maybe_moment, text, time_text
 from loci.types.actor import Actor
 from loci.types.groups import Group, GroupType
 from loci.types.paging import Page
 
-_SET = [
-    "manager_type",
-    "manager_agent_id",
-    "description",
-    "shared_block_ids",
-    "max_turns",
-    "termination_token",
-    "sleeptime_agent_frequency",
-    "turns_counter",
-    "last_processed_message_id",
-    "max_message_buffer_length",
-    "min_message_buffer_length",
-    "hidden",
-    "project_id",
-    "template_id",
-    "base_template_id",
-    "deployment_id",
-]
+_SAME = (
+    "manager_agent_id, description, max_turns, termination_token, sleeptime_agent_frequency, turns_counter, "
+    "last_processed_message_id, max_message_buffer_length, min_message_buffer_length, project_id, template_id, "
+    "base_template_id, deployment_id"
+)
+_PLAIN = _SAME.split(", ")
+"""Columns that hold what the fields of these names hold."""
+_SET = ["manager_type", "shared_block_ids", "hidden", *_PLAIN]
 _NAMES = ["id", "created_at", *_SET]
 _MEMBERS = """(select json_group_array(m.agent_id) from (
     select agent_id from group_agents where group_id = g.id order by position) m) as agent_ids"""
@@ -85,31 +65,19 @@ on conflict (group_id, agent_id) do update set conversation_id = excluded.conver
 
 def from_row(row: Row) -> Group:
     """A stored group."""
+    plain = cast("dict[str, Any]", {name: row[name] for name in ("id", *_PLAIN)})
     return Group(
-        id=text(row, "id"),
         manager_type=GroupType(text(row, "manager_type")),
-        manager_agent_id=maybe_text(row, "manager_agent_id"),
         agent_ids=load_texts(row["agent_ids"]),
-        description=text(row, "description"),
         shared_block_ids=load_texts(row["shared_block_ids"]),
-        max_turns=maybe_integer(row, "max_turns"),
-        termination_token=maybe_text(row, "termination_token"),
-        sleeptime_agent_frequency=maybe_integer(row, "sleeptime_agent_frequency"),
-        turns_counter=maybe_integer(row, "turns_counter"),
-        last_processed_message_id=maybe_text(row, "last_processed_message_id"),
-        max_message_buffer_length=maybe_integer(row, "max_message_buffer_length"),
-        min_message_buffer_length=maybe_integer(row, "min_message_buffer_length"),
         hidden=maybe_flag(row, "hidden"),
-        project_id=maybe_text(row, "project_id"),
-        template_id=maybe_text(row, "template_id"),
-        base_template_id=maybe_text(row, "base_template_id"),
-        deployment_id=maybe_text(row, "deployment_id"),
         created_at=maybe_moment(row, "created_at"),
+        **plain,
     )
 
 
 def _params(actor: Actor, group: Group) -> dict[str, SqlValue]:
-    plain: dict[str, SqlValue] = {name: getattr(group, name) for name in _SET}
+    plain: dict[str, SqlValue] = {name: getattr(group, name) for name in _PLAIN}
     return plain | {
         "id": group.id,
         "organization_id": actor.organization_id,
@@ -120,6 +88,10 @@ def _params(actor: Actor, group: Group) -> dict[str, SqlValue]:
     }
 
 
+def _place(actor: Actor, group_id: str) -> dict[str, SqlValue]:
+    return {"id": group_id, "organization_id": actor.organization_id, "project_id": actor.project_id}
+
+
 def insert(tx: Transaction, actor: Actor, group: Group, now: datetime) -> None:
     """Store a new group with its members."""
     tx.run(INSERT, {**_params(actor, group), "created_at": time_text(now)})
@@ -127,22 +99,15 @@ def insert(tx: Transaction, actor: Actor, group: Group, now: datetime) -> None:
 
 
 def update(tx: Transaction, actor: Actor, group: Group) -> None:
-    """Store what a group has become. Raises NotFound."""
-    if not tx.run(UPDATE, _params(actor, group)):
-        raise _missing(group.id)
+    """Store what a group has become."""
+    tx.run(UPDATE, _params(actor, group))
     tx.run(DELETE_MEMBERS, {"id": group.id, "organization_id": actor.organization_id})
     _set_members(tx, actor, group)
 
 
 def _set_members(tx: Transaction, actor: Actor, group: Group) -> None:
     rows: list[Params] = [
-        {
-            "id": group.id,
-            "agent_id": agent_id,
-            "organization_id": actor.organization_id,
-            "project_id": actor.project_id,
-            "position": position,
-        }
+        {**_place(actor, group.id), "agent_id": agent_id, "position": position}
         for position, agent_id in enumerate(dict.fromkeys(group.agent_ids))
     ]
     if rows:
@@ -150,27 +115,16 @@ def _set_members(tx: Transaction, actor: Actor, group: Group) -> None:
 
 
 def delete(tx: Transaction, actor: Actor, group_id: str) -> None:
-    """Forget a group; its agents and what they said stay. Raises NotFound."""
-    if not tx.run(DELETE, {"id": group_id, "organization_id": actor.organization_id}):
-        raise _missing(group_id)
-
-
-def find(tx: Transaction, actor: Actor, group_id: str) -> Group | None:
-    """A group, if it is still there."""
-    row = tx.one(BY_ID, {"id": group_id, "organization_id": actor.organization_id})
-    return None if row is None else from_row(row)
+    """Forget a group; its agents and what they said stay."""
+    tx.run(DELETE, {"id": group_id, "organization_id": actor.organization_id})
 
 
 def get(tx: Transaction, actor: Actor, group_id: str) -> Group:
     """One group. Raises NotFound."""
-    found = find(tx, actor, group_id)
-    if found is None:
-        raise _missing(group_id)
-    return found
-
-
-def _missing(group_id: str) -> NotFound:
-    return NotFound(f"Group {group_id} not found.")
+    row = tx.one(BY_ID, {"id": group_id, "organization_id": actor.organization_id})
+    if row is None:
+        raise NotFound(f"Group {group_id} not found.")
+    return from_row(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,11 +199,4 @@ def threads(tx: Transaction, actor: Actor, group_id: str) -> Mapping[str, str]:
 
 def set_thread(tx: Transaction, actor: Actor, group_id: str, agent_id: str, conversation_id: str) -> None:
     """Choose the conversation in which an agent talks with the others."""
-    params: Params = {
-        "id": group_id,
-        "agent_id": agent_id,
-        "conversation_id": conversation_id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-    }
-    tx.run(SET_THREAD, params)
+    tx.run(SET_THREAD, {**_place(actor, group_id), "agent_id": agent_id, "conversation_id": conversation_id})

@@ -36,10 +36,6 @@ class Kind(StrEnum):
     """What others said, given to an agent to work on."""
 
 
-SAID = frozenset({Kind.PLAIN, Kind.TRANSCRIPT})
-"""In user role: what an agent was given to answer or to work on."""
-
-
 class Trust(StrEnum):
     """Where a text came from, and so how far it may be believed (lowest wins when texts are merged)."""
 
@@ -145,6 +141,11 @@ class Message:
     model: str | None = None
     extra: JsonObject | None = None
     """Facts about the message that only some kinds have: what a summary covers, compaction numbers."""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it was given to the agent to answer or to work on."""
+        return self.role is Role.USER and self.kind in (Kind.PLAIN, Kind.TRANSCRIPT)
 
     @property
     def text(self) -> str:

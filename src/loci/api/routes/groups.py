@@ -1,15 +1,19 @@
 """Groups of agents: made, listed, changed, forgotten; their shared blocks and messages."""
 
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 from starlette.responses import Response
 
 from loci.agent import grouping
-from loci.api.answers import json_answer
+from loci.agent.rounds import Rounds
+from loci.agent.runs import LiveRun
+from loci.api.answers import json_answer, wire_failed
 from loci.api.bodies import new_router
-from loci.api.core import Actor, Services
+from loci.api.core import Actor, Core, Services
 from loci.api.message_edits import EditIn, edited
 from loci.api.message_pages import MessagePage, wire_page
 from loci.api.parameters import AgentId, BlockId, GroupId, MessageId, NewestFirst, OldestFirst
@@ -17,16 +21,22 @@ from loci.api.requests_agents import Body, LongText, Name
 from loci.api.routes.messages import AskedPage, AskedView
 from loci.api.shapes import MessageShape
 from loci.api.shapes_agents import GroupShape
+from loci.api.sse import EventStream, frames
+from loci.api.wire_events import RunTeller, Telling, wire_answer
 from loci.api.wire_groups import wire_group
 from loci.api.wire_messages import View, WireObject
-from loci.errors import NotFound
+from loci.api.wire_requests import SendIn, run_request, telling_of, view_of
+from loci.errors import NotFound, Unprocessable
 from loci.ids import new_id
 from loci.store import agents, groups, messages
 from loci.store.base import Transaction
 from loci.store.groups import GroupFilter
 from loci.store.messages import MessageFilter
 from loci.types import actor as actors
+from loci.types.agents import Agent
+from loci.types.events import RunEnded
 from loci.types.groups import Group, GroupType
+from loci.types.usage import Usage
 
 router = new_router("groups")
 
@@ -131,6 +141,53 @@ async def delete_group(group_id: GroupId, services: Services, actor: Actor) -> R
     """Forget a group. Its agents and what they said stay."""
     await services.store.write(grouping.delete, actor, group_id, services.clock.now())
     return json_answer({"message": f"Group id={group_id} successfully deleted"})
+
+
+@router.post("/groups/{group_id}/messages")
+async def send_group_message(group_id: GroupId, body: SendIn, services: Services, actor: Actor) -> Response:
+    """Say something to a group and get all that its agents say: whole, or as a stream with `streaming`."""
+    return await _send(services, actor, group_id, body, streaming=body.streaming is True)
+
+
+@router.post("/groups/{group_id}/messages/stream")
+async def stream_group_message(group_id: GroupId, body: SendIn, services: Services, actor: Actor) -> Response:
+    """Say something to a group and get all that its agents say as a stream: one run after the other."""
+    return await _send(services, actor, group_id, body, streaming=True)
+
+
+async def _send(services: Core, actor: actors.Actor, group_id: str, body: SendIn, *, streaming: bool) -> Response:
+    request, _ = run_request(body, tokens=streaming and body.stream_tokens)
+    if not request.messages or request.approvals:
+        raise Unprocessable("Say something to the group; calls of a tool are answered in the thread of their agent.")
+    rounds, now = Rounds(services.store, services.runs, services.clock), services.clock.now
+    circle = await rounds.circle(actor, group_id)
+    talk = rounds.talk(actor, circle, replace(request, background=False, callback_url=None))
+    if streaming:
+        return EventStream(_told(talk, now), services.clock, None)
+    said: list[WireObject] = []
+    ends: list[RunEnded] = []
+    async for agent, live in talk:
+        teller = RunTeller(live.run.id, Telling(view=view_of(live.run)), now)
+        async for batch in live.follow():
+            ends += [event for event in batch if isinstance(event, RunEnded)]
+            rest = [event for event in batch if not isinstance(event, RunEnded)]
+            said += [_named(item, agent) for event in rest for item in teller.tell(event)]
+    if ends[-1].ending.error_type is not None and not said:
+        return wire_failed(ends[-1].ending)
+    usage, steps = sum((end.usage for end in ends), Usage()), sum(end.step_count for end in ends)
+    return json_answer(wire_answer(replace(ends[-1], usage=usage, step_count=steps), said))
+
+
+async def _told(talk: AsyncGenerator[tuple[Agent, LiveRun]], now: Callable[[], datetime]) -> AsyncGenerator[bytes]:
+    async for agent, live in talk:
+        teller = RunTeller(live.run.id, telling_of(live.run, thinks_in_calls=live.thinks_in_calls), now)
+        async for batch in live.follow():
+            yield frames([_named(item, agent) for event in batch for item in teller.tell(event)])
+
+
+def _named(item: WireObject, agent: Agent) -> WireObject:
+    """A message with the name of who said it."""
+    return {**item, "name": agent.name, "sender_id": agent.id} if "sender_id" in item else item
 
 
 @router.get("/groups/{group_id}/messages")

@@ -1,0 +1,181 @@
+"""A group of agents in conversation: who speaks next is a pure function, and one driver lets each speak.
+
+Each agent speaks in an ordinary run, in a thread of its own that belongs to the group. It is told what the others said
+since it was heard last; what it missed at the end is put into its thread, so that it knows when the group goes on.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from loci.agent.colleagues import answer_of
+from loci.agent.request import NewMessage, RunRequest
+from loci.agent.runs import LiveRun, Runs
+from loci.clock import Clock
+from loci.errors import BadRequest, NotFound
+from loci.ids import new_id
+from loci.store import agents, conversations, groups, messages
+from loci.store.base import Store, Transaction
+from loci.types.actor import Actor
+from loci.types.agents import Agent, Conversation
+from loci.types.groups import Group, GroupType
+from loci.types.messages import Message, Role, Text, Trust
+
+DYNAMIC_TURNS = 10
+TERMINATION_TOKEN = "DONE!"  # noqa: S105  a word, not a secret
+
+_HEARD = "[Message from another agent of your group, '{name}' ({id}), not from a person.]\n\n{words}"
+_CHOOSE = "[You lead a group. Answer with the name of the agent that shall speak next, and nothing else: {all}.]"
+_INSTRUCT = "[You lead a group: {all}. What you answer now goes to all of them. Tell them what to do.]"
+_CONCLUDE = "[These are the answers of your group. Answer the person now.]"
+
+_GO_ON = "[Nobody else has said anything. It is your turn again.]"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an agent of the group said; empty when it failed."""
+
+    agent_id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circle:
+    """A group with its agents and the threads in which they talk, by id of the agent."""
+
+    group: Group
+    agents: Mapping[str, Agent]
+    threads: Mapping[str, str]
+
+
+def next_speakers(circle: Circle, said: Sequence[Said]) -> Sequence[str]:
+    """Who speaks next, at once if they are several; nobody at the end. PURE."""
+    group, members, lead = circle.group, circle.group.agent_ids, circle.group.manager_agent_id or ""
+    match group.manager_type:
+        case GroupType.ROUND_ROBIN:
+            return [members[len(said) % len(members)]] if len(said) < (group.max_turns or len(members)) else []
+        case GroupType.SUPERVISOR:
+            if len(said) == 1:
+                return members
+            return [lead] if len(said) in (0, 1 + len(members)) else []
+        case _:
+            token = group.termination_token or TERMINATION_TOKEN
+            if said and token in said[-1].words:
+                return []
+            if len(said) % 2:
+                return [_chosen(circle, said)]
+            return [lead] if len(said) // 2 < (group.max_turns or DYNAMIC_TURNS) else []
+
+
+def _chosen(circle: Circle, said: Sequence[Said]) -> str:
+    """The member that the lead named; else the one after the one that spoke last."""
+    members, words = circle.group.agent_ids, said[-1].words.casefold()
+    by_length = sorted(members, key=lambda agent_id: -len(circle.agents[agent_id].name))
+    for agent_id in by_length:
+        if agent_id in words or circle.agents[agent_id].name.casefold() in words:
+            return agent_id
+    last = members.index(said[-2].agent_id) if len(said) > 1 else -1
+    return members[(last + 1) % len(members)]
+
+
+class Rounds:
+    """Conversations of groups, over the runs of this process."""
+
+    def __init__(self, store: Store, runs: Runs, clock: Clock) -> None:
+        self._store = store
+        self._runs = runs
+        self._clock = clock
+
+    async def circle(self, actor: Actor, group_id: str) -> Circle:
+        """A group that can talk. Raises NotFound, BadRequest."""
+        return await self._store.write(_circle, actor, group_id, self._clock.now())
+
+    async def talk(self, actor: Actor, circle: Circle, asked: RunRequest) -> AsyncGenerator[tuple[Agent, LiveRun]]:
+        """The runs of those who speak, as they begin; each goes on alone when nobody stays. Raises as `Runs.start`."""
+        said: list[Said] = []
+        heard: dict[str, int] = {}
+        while speakers := next_speakers(circle, said):
+            lives: list[LiveRun] = []
+            for agent_id in speakers:
+                own = () if agent_id in heard else asked.messages
+                news = _news(circle, agent_id, said[heard.get(agent_id, 0) :])
+                heard_now = (*own, *news, *_part(circle, agent_id, len(said)))
+                request = replace(asked, messages=heard_now or (_note(_GO_ON),))
+                lives.append(await self._runs.start(actor, agent_id, circle.threads[agent_id], request))
+                heard[agent_id] = len(said)
+            for agent_id, live in zip(speakers, lives, strict=True):
+                yield circle.agents[agent_id], live
+            words = [(await answer_of(live))[0] for live in lives]
+            said += map(Said, speakers, words)
+            if not any(words):
+                break
+        await self._store.write(_tell_rest, actor, circle, said, heard, now=self._clock.now())
+
+
+def _news(circle: Circle, agent_id: str, said: Sequence[Said]) -> list[NewMessage]:
+    """What the others said."""
+    return [
+        NewMessage(
+            parts=(Text(_HEARD.format(name=circle.agents[item.agent_id].name, id=item.agent_id, words=item.words)),),
+            sender_id=item.agent_id,
+            trust=Trust.OTHER_AGENT,
+        )
+        for item in said
+        if item.agent_id != agent_id and item.words
+    ]
+
+
+def _part(circle: Circle, agent_id: str, said_count: int) -> list[NewMessage]:
+    """What the lead of a group is told to do."""
+    group = circle.group
+    if agent_id != group.manager_agent_id or (group.manager_type is GroupType.DYNAMIC and said_count % 2):
+        return []
+    listed = "; ".join(
+        f"'{circle.agents[member].name}' ({circle.agents[member].description or member})" for member in group.agent_ids
+    )
+    words = _CHOOSE if group.manager_type is GroupType.DYNAMIC else _CONCLUDE if said_count else _INSTRUCT
+    return [_note(words.format(all=listed))]
+
+
+def _note(words: str) -> NewMessage:
+    return NewMessage(parts=(Text(words),), trust=Trust.SYSTEM)
+
+
+def _circle(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> Circle:
+    group = groups.get(tx, actor, group_id)
+    if group.manager_type.sleeps:
+        raise BadRequest("Sleep-time agents are not talked with in their group.", hint="Talk with the agent itself.")
+    if not group.agent_ids:
+        raise BadRequest(f"Group {group_id} has no agents.")
+    known = groups.threads(tx, actor, group_id)
+    lead = [group.manager_agent_id] if group.manager_agent_id else []
+    threads: dict[str, str] = {}
+    for agent_id in (*lead, *group.agent_ids):
+        try:
+            threads[agent_id] = conversations.get(tx, actor, known.get(agent_id, "")).id
+        except NotFound:
+            made = Conversation(id=new_id("conv"), agent_id=agent_id, is_default=False, created_at=now)
+            conversations.insert(tx, actor, made)
+            groups.set_thread(tx, actor, group_id, agent_id, made.id)
+            threads[agent_id] = made.id
+    return Circle(group=group, agents={each: agents.get(tx, actor, each) for each in threads}, threads=threads)
+
+
+def _tell_rest(
+    tx: Transaction, actor: Actor, circle: Circle, said: Sequence[Said], heard: Mapping[str, int], *, now: datetime
+) -> None:
+    """Put what was said after an agent spoke last into its thread, if that is free."""
+    for agent_id, count in heard.items():
+        news = _news(circle, agent_id, said[count:])
+        thread = conversations.get(tx, actor, circle.threads[agent_id])
+        if not news or thread.busy_run_id is not None:
+            continue
+        blank = Message(id="", role=Role.USER, parts=(), created_at=now, agent_id=agent_id, conversation_id=thread.id)
+        new = [
+            replace(blank, id=new_id("message"), trust=item.trust, parts=item.parts, sender_id=item.sender_id)
+            for item in news
+        ]
+        messages.insert(tx, actor, new)
+        tokens = thread.prompt_tokens_last
+        conversations.advance(tx, actor, thread.id, busy_run_id=None, prompt_tokens=tokens, now=now)

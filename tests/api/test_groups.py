@@ -1,0 +1,190 @@
+"""Groups of agents: who speaks next, what each of them hears, and what is kept."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loci.agent.rounds import DYNAMIC_TURNS, Circle, Said, next_speakers
+from loci.errors import ModelFault
+from loci.model.scripted import failure
+from loci.types.agents import Agent, AgentType
+from loci.types.groups import Group, GroupType
+from tests.api.clients import MISSING
+from tests.api.talk import Talk, talking
+
+
+@pytest.fixture
+async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
+    async with talking(tmp_path) as opened:
+        yield opened
+
+
+async def a_group(talk: Talk, *names: str, **config: Any) -> tuple[str, list[str]]:
+    """A group of new agents with these names, and their ids."""
+    ids = [(await talk.sdk.agents.create(name=name, include_base_tools=False)).id for name in names]
+    body = {"agent_ids": ids, "description": "Friends.", "manager_config": config or {"manager_type": "round_robin"}}
+    answer = await talk.http.post("/v1/groups/", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["id"], ids
+
+
+async def say(talk: Talk, group_id: str, words: str, *steps: Any) -> Any:
+    talk.plays(*steps)
+    body = {"messages": [{"role": "user", "content": words}]}
+    return await talk.http.post(f"/v1/groups/{group_id}/messages", json=body)
+
+
+def spoken(answer: Any) -> list[tuple[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return [
+        (item["name"], item["content"])
+        for item in answer.json()["messages"]
+        if item["message_type"] == "assistant_message"
+    ]
+
+
+def heard(talk: Talk, number: int) -> list[str]:
+    """The messages of users that the model was shown in that call."""
+    return [message.text for message in talk.live.model.requests[number].messages if message.role == "user"]
+
+
+async def test_each_speaks_in_turn_and_hears_the_others(talk: Talk) -> None:
+    group_id, ids = await a_group(talk, "Ada", "Bo")
+    answer = await say(talk, group_id, "Hello.", "I am Ada.", "I am Bo.")
+    assert spoken(answer) == [("Ada", "I am Ada."), ("Bo", "I am Bo.")]
+    assert (answer.json()["stop_reason"]["stop_reason"], answer.json()["usage"]["step_count"]) == ("end_turn", 2)
+    assert heard(talk, 0) == ["Hello."]
+    first, second = heard(talk, 1)
+    assert first == "Hello."
+    assert second == f"[Message from another agent of your group, 'Ada' ({ids[0]}), not from a person.]\n\nI am Ada."
+    await say(talk, group_id, "Again.", "Ada again.", "Bo again.")
+    assert [words.splitlines()[-1] for words in heard(talk, 2)] == ["Hello.", "I am Bo.", "Again."]
+
+    listed = (await talk.http.get(f"/v1/groups/{group_id}/messages", params={"limit": 100, "order": "asc"})).json()
+    said = [item["content"] for item in listed if item["message_type"] == "assistant_message"]
+    assert said == ["I am Ada.", "I am Bo.", "Ada again.", "Bo again."]
+    assert (await talk.http.get(f"/v1/agents/{ids[0]}/messages")).json()[1:] == []  # its own thread is untouched
+    assert len((await talk.sdk.runs.list(agent_id=ids[0])).items) == 2
+
+    assert (await talk.http.patch(f"/v1/groups/{group_id}/reset-messages")).status_code == 200
+    await say(talk, group_id, "New.", "Ada.", "Bo.")
+    assert heard(talk, 4) == ["New."]
+
+
+async def test_a_stream_tells_one_run_after_the_other(talk: Talk) -> None:
+    group_id, _ = await a_group(talk, "Ada", "Bo")
+    talk.plays("I am Ada.", "I am Bo.")
+    answer = await talk.http.post(f"/v1/groups/{group_id}/messages/stream", json={"input": "Hello."})
+    lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+    events = [orjson.loads(line) for line in lines[:-1]]
+    assert [(item["name"], item["content"]) for item in events if "content" in item] == [
+        ("Ada", "I am Ada."),
+        ("Bo", "I am Bo."),
+    ]
+    assert lines[-1] == "[DONE]"
+
+
+async def test_a_supervisor_instructs_all_and_concludes(talk: Talk) -> None:
+    lead = (await talk.sdk.agents.create(name="Lead", include_base_tools=False)).id
+    group_id, _ = await a_group(talk, "Ada", "Bo", manager_type="supervisor", manager_agent_id=lead)
+
+    def whoever(request: Any) -> str:
+        return "Red." if "Name a colour." in request.messages[-1].text else "?"
+
+    answer = await say(talk, group_id, "Which colour?", "Name a colour.", whoever, whoever, "Red it is.")
+    assert spoken(answer) == [("Lead", "Name a colour."), ("Ada", "Red."), ("Bo", "Red."), ("Lead", "Red it is.")]
+    assert "'Ada'" in heard(talk, 0)[-1]
+
+
+async def test_a_lead_chooses_until_somebody_ends_it(talk: Talk) -> None:
+    lead = (await talk.sdk.agents.create(name="Lead", include_base_tools=False)).id
+    config = {"manager_type": "dynamic", "manager_agent_id": lead, "termination_token": "OVER"}
+    group_id, _ = await a_group(talk, "Ada", "Bo", **config)
+    answer = await say(talk, group_id, "Discuss.", "Bo", "Go on.", "Ada!", "OVER and out.")
+    assert spoken(answer) == [("Lead", "Bo"), ("Bo", "Go on."), ("Lead", "Ada!"), ("Ada", "OVER and out.")]
+
+
+async def test_a_model_that_fails_ends_it_with_the_cause(talk: Talk) -> None:
+    group_id, _ = await a_group(talk, "Ada", "Bo")
+    answer = await say(talk, group_id, "Hello.", [failure(ModelFault.AUTHENTICATION)])
+    assert (answer.status_code >= 400, answer.json()["error"]["type"]) == (True, "llm_authentication")
+    assert spoken(await say(talk, group_id, "Hello?", "Yes.", "Yes."))[0] == ("Ada", "Yes.")
+
+
+async def test_groups_are_changed_shared_with_and_forgotten(talk: Talk) -> None:
+    group_id, ids = await a_group(talk, "Ada", "Bo")
+    path = f"/v1/groups/{group_id}"
+    changed = (await talk.http.patch(path, json={"description": "Foes.", "agent_ids": ids[:1]})).json()
+    assert (changed["description"], changed["agent_ids"]) == ("Foes.", ids[:1])
+    block = await talk.sdk.blocks.create(label="board", value="x")
+    for verb, held in (("attach", ["board"]), ("detach", [])):
+        assert (await talk.http.patch(f"{path}/blocks/{verb}/{block.id}")).status_code == 200
+        assert [item.label for item in (await talk.sdk.agents.blocks.list(ids[0])).items] == held
+        assert len((await talk.http.get(path)).json()["shared_block_ids"]) == len(held)
+    assert (await talk.http.get("/v1/groups/", params={"manager_type": "dynamic"})).json() == []
+    assert (await talk.http.get("/v1/groups/count")).json() == 1
+    await say(talk, group_id, "Hello.", "Hi.")
+    (listed,) = [
+        item for item in (await talk.http.get(f"{path}/messages")).json() if item["message_type"] == "assistant_message"
+    ]
+    edit = {"message_type": "assistant_message", "content": "Ho."}
+    assert (await talk.http.patch(f"{path}/messages/{listed['id']}", json=edit)).status_code == 200
+    elsewhere = (await talk.say("Hello.", "Hi.")).messages[0].id
+    assert (await talk.http.patch(f"{path}/messages/{elsewhere}", json=edit)).status_code == 404
+    assert (await talk.http.delete(path)).status_code == 200
+    for verb in ("GET", "DELETE", "PATCH"):
+        assert (await talk.http.request(verb, path, json={})).status_code == 404
+    assert (await talk.sdk.agents.retrieve(ids[0])).id == ids[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"agent_ids": [f"agent-{MISSING}"]}, 404),
+        ({"agent_ids": ["x"] * 100}, 422),
+        ({"agent_ids": [], "manager_config": {"manager_type": "dynamic"}}, 422),
+        ({"agent_ids": [], "manager_config": {"manager_type": "sleeptime", "sleeptime_agent_frequency": 0}}, 422),
+        ({"agent_ids": [], "manager_config": {"manager_type": "king"}}, 422),
+        ({"agent_ids": [], "shared_block_ids": ["block-1"]}, 200),
+    ],
+)
+async def test_wrong_groups_are_refused(talk: Talk, body: Any, status: int) -> None:
+    answer = await talk.http.post("/v1/groups/", json={"description": "x", **body})
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        assert (await say(talk, answer.json()["id"], "Hello.")).status_code == 400
+
+
+NAMES = {"agent-a": "Ada", "agent-b": "Bo", "agent-c": "Cy", "agent-lead": "Lead"}
+WORDS = st.lists(st.sampled_from(["Bo", "agent-c", "nobody", "", "Ada and Bo"]), min_size=60, max_size=60)
+
+
+@given(
+    kind=st.sampled_from([GroupType.ROUND_ROBIN, GroupType.SUPERVISOR, GroupType.DYNAMIC]),
+    members=st.lists(st.sampled_from(["agent-a", "agent-b", "agent-c"]), min_size=1, max_size=3, unique=True),
+    turns=st.none() | st.integers(1, 12),
+    words=WORDS,
+)
+def test_every_conversation_ends_and_only_its_agents_speak(
+    kind: GroupType, members: list[str], turns: int | None, words: list[str]
+) -> None:
+    plain = Agent(id="", name="", agent_type=AgentType.LETTA_V1, system="", model="x/y")
+    agents = {agent_id: replace(plain, id=agent_id, name=name) for agent_id, name in NAMES.items()}
+    group = Group(id="g", manager_type=kind, agent_ids=tuple(members), manager_agent_id="agent-lead", max_turns=turns)
+    circle = Circle(group=group, agents=agents, threads={})
+    said: list[Said] = []
+    while speakers := next_speakers(circle, said):
+        assert set(speakers) <= {*members, "agent-lead"}
+        said += [Said(agent_id, words[len(said)]) for agent_id in speakers]
+    expected = {
+        GroupType.ROUND_ROBIN: turns or len(members),
+        GroupType.SUPERVISOR: 2 + len(members),
+        GroupType.DYNAMIC: 2 * (turns or DYNAMIC_TURNS),
+    }
+    assert len(said) == expected[kind]
