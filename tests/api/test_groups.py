@@ -151,7 +151,8 @@ async def test_groups_are_changed_shared_with_and_forgotten(talk: Talk) -> None:
         ({"agent_ids": [], "manager_config": {"manager_type": "dynamic"}}, 422),
         ({"agent_ids": [], "manager_config": {"manager_type": "sleeptime", "sleeptime_agent_frequency": 0}}, 422),
         ({"agent_ids": [], "manager_config": {"manager_type": "king"}}, 422),
-        ({"agent_ids": [], "shared_block_ids": ["block-1"]}, 200),
+        ({"agent_ids": [], "shared_block_ids": ["block-1"]}, 404),
+        ({"agent_ids": []}, 200),
     ],
 )
 async def test_wrong_groups_are_refused(talk: Talk, body: Any, status: int) -> None:
