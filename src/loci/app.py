@@ -19,6 +19,7 @@ from loci.agent.turn import CALLS_MAX, Kit
 from loci.api import batching, scheduling
 from loci.api.callbacks import Callbacks
 from loci.api.core import Core
+from loci.api.keyring import Keyring
 from loci.api.server import create_app
 from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
@@ -42,6 +43,7 @@ from loci.sandbox.local import LocalSandbox, Place
 from loci.sandbox.providers import E2B, Daytona
 from loci.sandbox.remote import RemoteSandbox
 from loci.sandbox.walls import candidates
+from loci.store import organizations
 from loci.store.base import MEMORY, Store
 from loci.store.sqlite import SQLiteStore
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
@@ -51,18 +53,16 @@ from loci.tools.builtin.files import file_builtins
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.builtin.web import web_builtins
 from loci.tools.core import CORE_BUILTINS
-from loci.tools.registry import ensure_builtins
+from loci.tools.registry import SYSTEM, ensure_builtins
 from loci.tools.source import SourceRunner
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
-from loci.types.memory import ActorKind, Author
 from loci.types.runs import Limits
 from loci.types.tools import Tool, ToolType
 from loci.vault import Vault
 
 log = logging.getLogger(__name__)
 
-SYSTEM = Author(kind=ActorKind.SYSTEM, id="loci")
 _SQLITE = "sqlite://"
 
 
@@ -112,7 +112,9 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     callbacks = Callbacks(core.door, clock)
     background = Background(core)
     try:
-        await store.write(ensure_builtins, Actor(), SYSTEM, core.builtins, clock.now())
+        for organization in await store.write(organizations.ensure_first, clock.now()):
+            member = Actor(organization_id=organization.id)
+            await store.write(ensure_builtins, member, SYSTEM, core.builtins, clock.now())
         core.runs.observers += [core.streams.observe, callbacks.observe]
         core.runs.after_run.append(background.after_run)
         core.streams.open()
@@ -204,6 +206,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         vault=vault,
         mcp=mcp,
         memfs=Repositories(store, clock, settings.home / "git"),
+        keyring=Keyring(store, clock),
     )
 
 

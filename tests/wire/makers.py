@@ -104,7 +104,7 @@ def access_token(world: World) -> Any:
     """A key for one agent."""
     agent_id = world.agent().id
     data = [{"type": "agent", "id": agent_id, "access": ["read_messages", "write_messages"]}]
-    return world.sdk.access_tokens.create(hostname="http://localhost", policy={"version": "1", "data": data})
+    return world.sdk.access_tokens.create(hostname="http://localhost", policy=data)
 
 
 def template(world: World) -> str:

@@ -74,7 +74,7 @@ def _pending(tx: Transaction, actor: Actor, agent: Agent) -> WireObject | None:
 async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
     agent = view.agent
     secrets: dict[str, str] = {}
-    if "agent.secrets" in view.shown:
+    if "agent.secrets" in view.shown and not actor.limited:
         sealed = agent.tool_exec_environment
         secrets = {key: core.vault.open(actor, key, str(value)) for key, value in sealed.items()}
     return replace(

@@ -1,8 +1,10 @@
 """Who is asking: taken from the credential only. A header that names a user is not a credential and is not read.
 
-Without a key the server serves this machine alone. A page in a browser on this machine could still reach it, by a name
-that resolves to loopback (DNS rebinding) or by sending what it may not read the answer of (cross-site requests); so
-Host, and Origin where there is one, must be of this machine then.
+The operator's key is the one of the settings; it alone opens `/v1/admin`. Keys of users are in the database.
+
+Without an operator's key the server serves this machine alone. A page in a browser on this machine could still reach
+it, by a name that resolves to loopback (DNS rebinding) or by sending what it may not read the answer of (cross-site
+requests); so Host, and Origin where there is one, must be of this machine then.
 """
 
 import base64
@@ -15,6 +17,9 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from loci.api import keyring
+from loci.api.core import Core
+from loci.api.keyring import MARK
 from loci.config import LOOPBACK, Settings
 from loci.errors import Forbidden, LociError, Unauthorized
 from loci.types.actor import Actor
@@ -28,7 +33,7 @@ NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
 
 class Authentication:
-    """Middleware: sets `state.actor`, or answers 401."""
+    """Middleware: sets `state.actor` and `state.is_operator`, or answers 401."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -42,20 +47,40 @@ class Authentication:
             return
         headers = dict(scope["headers"])
         path: str = scope["path"]
-        if self._key is None:
-            if (reason := self._foreign(scope, headers)) is not None:
-                await refuse(send, Forbidden(f"This server has no API key, so it {reason}.", hint=NO_KEY_HINT))
-                return
-        elif path.startswith(_GUARDED) and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS":
-            given = credential(headers)
-            if given is None or not hmac.compare_digest(given, self._key):
-                await refuse(send, Unauthorized(), b"Basic realm=Loci" if path.startswith(_GIT) else b"Bearer")
+        state = scope.setdefault("state", {})
+        state["actor"], state["is_operator"] = Actor(), self._key is None
+        if self._key is None and (reason := self._foreign(scope, headers)) is not None:
+            await refuse(send, Forbidden(f"This server has no API key, so it {reason}.", hint=NO_KEY_HINT))
+            return
+        # Without an operator's key anybody here is the operator, unless it is a user's key that was sent.
+        sent = headers.get(b"authorization", b"") + headers.get(b"x-bare-password", b"")
+        if (self._key is not None or MARK in sent or sent[:6].lower() == b"basic ") and _is_guarded(scope):
+            try:
+                await self._identify(scope, headers)
+            except LociError as error:
+                await refuse(send, error, b"Basic realm=Loci" if path.startswith(_GIT) else b"Bearer")
                 return
             if path.startswith("/mcp") and (reason := self._foreign(scope, headers)) is not None:
                 await refuse(send, Forbidden(f"This server {reason}.", hint=ORIGIN_HINT))
                 return
-        scope.setdefault("state", {})["actor"] = Actor()
         await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Note whose key it is. Raises Unauthorized, and Forbidden for what a limited key may not do."""
+        given = credential(headers)
+        if given is None:
+            raise Unauthorized
+        state = scope["state"]
+        if self._key is not None and hmac.compare_digest(given, self._key):
+            state["is_operator"] = True
+            return
+        if self._key is None and not given.startswith(MARK):
+            return
+        core: Core = scope["app"].state.core
+        key = await core.keyring.key_of(given)
+        if (objection := keyring.objection(key, scope["method"], scope["path"], headers)) is not None:
+            raise objection
+        state["actor"], state["is_operator"] = keyring.actor_of(key), False
 
     def _foreign(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """Why this request comes from where it may not; None if it may. Without a key, from this machine alone."""
@@ -68,6 +93,11 @@ class Authentication:
         if origin and origin not in self._origins and not _is_local(_host_name(origin)):
             return "answers no pages of other sites"
         return None
+
+
+def _is_guarded(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith(_GUARDED) and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS"
 
 
 def _host_name(text: str) -> str:

@@ -9,9 +9,11 @@ from fastapi import Depends, Request
 from loci.agent.runs import Runs
 from loci.agent.tracing import Traces
 from loci.agent.turn import Kit
+from loci.api.keyring import Keyring
 from loci.api.streams import Streams
 from loci.clock import Clock
 from loci.config import Settings
+from loci.errors import Forbidden
 from loci.files.intake import Intake
 from loci.jobs.worker import Jobs
 from loci.mcp.servers import McpServers
@@ -50,6 +52,7 @@ class Core:
     vault: Vault
     mcp: McpServers
     memfs: Repositories
+    keyring: Keyring
 
 
 async def _core(request: Request) -> Core:
@@ -60,5 +63,11 @@ async def _actor(request: Request) -> actors.Actor:
     return cast("actors.Actor", request.state.actor)
 
 
+async def _operator(request: Request) -> None:
+    if not request.state.is_operator:
+        raise Forbidden("Only the operator of this server may do that.", hint="Use its own key, LOCI_API_KEY.")
+
+
 Services = Annotated[Core, Depends(_core)]
 Actor = Annotated[actors.Actor, Depends(_actor)]
+ONLY_OPERATOR = Depends(_operator)

@@ -26,6 +26,8 @@ COMMANDS = {
     "models": ("loci.cli.models", "List the models that agents can use."),
     "mcp": ("loci.cli.mcp", "Offer the agents and their memory to MCP clients, over stdio."),
     "move": ("loci.cli.moving", "Bring the agents of another server here."),
+    "orgs": ("loci.cli.orgs", "List and create organisations that share a server and see nothing of each other."),
+    "keys": ("loci.cli.keys", "Create, list and revoke the keys of users."),
     "status": ("loci.cli.status", "Tell whether a server runs, and where."),
     "doctor": ("loci.cli.doctor", "Explain the set-up: what is there, what is missing, what to do next."),
 }

@@ -15,3 +15,5 @@ class Actor:
     user_id: str = DEFAULT_USER
     organization_id: str = DEFAULT_ORGANIZATION
     project_id: str | None = None
+    limited: bool = False
+    """Whether it asks with a limited key, which may be in everybody's hands: such an actor is shown no secrets."""

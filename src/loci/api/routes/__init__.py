@@ -1,7 +1,9 @@
 """All routes, in the order in which the API document lists them."""
 
 from loci.api.routes import (
+    access,
     account,
+    admin,
     agent_files,
     agent_memory,
     agentfiles,
@@ -64,4 +66,6 @@ ROUTERS = (
     account.router,
     internal.router,
     internal_templates.router,
+    access.router,
+    admin.router,
 )

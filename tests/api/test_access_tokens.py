@@ -1,0 +1,114 @@
+"""Limited keys: what their grants say, with the agents they name, for as long as they last."""
+
+from datetime import UTC, datetime, timedelta
+
+import letta_client
+import pytest
+
+from loci.types.actor import DEFAULT_ORGANIZATION
+from tests.api.tenants import bearer, tenants
+
+SITE = "https://app.example.org"
+
+
+def grant(agent_id, *access):
+    return {"type": "agent", "id": agent_id, "access": list(access)}
+
+
+async def test_a_token_opens_its_agents_as_far_as_it_says(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        mine = await one.sdk.agents.create(secrets={"PIN": "four-digits"})
+        other = await one.sdk.agents.create()
+        made = await one.sdk.access_tokens.create(
+            hostname=SITE, policy=[grant(mine.id, "read_messages"), grant(mine.id, "read_agent")]
+        )
+        assert made.token.startswith("sk-loci-at-")
+        assert made.policy.data[0].access == ["read_messages"]
+        path = f"/v1/agents/{mine.id}"
+        async with server.asking(made.token) as page:
+            assert (await page.http.get(f"{path}/messages")).status_code == 200
+            for shown in (path, f"{path}?include=agent.secrets", f"{path}/secrets", f"{path}/export"):
+                answer = await page.http.get(shown, headers={"x-stainless-package-version": "0.1"})
+                assert (answer.status_code, "four-digits" in answer.text) == (200, False), shown
+            for method, forbidden in (
+                ("POST", f"{path}/messages"),
+                ("PATCH", path),
+                ("DELETE", path),
+                ("GET", f"/v1/agents/{other.id}"),
+                ("GET", f"/v1/agents/{other.id}/messages"),
+                ("GET", "/v1/agents/"),
+                ("GET", "/v1/blocks/"),
+                ("GET", f"/v1/agents/{mine.id}/../{other.id}"),
+                ("POST", "/v1/client-side-access-tokens"),
+                ("GET", "/v1/admin/orgs/"),
+                ("POST", "/mcp"),
+            ):
+                answer = await page.http.request(method, forbidden, json={} if method in {"POST", "PATCH"} else None)
+                assert answer.status_code == 403, (method, forbidden)
+        unlimited = await one.sdk.agents.retrieve(mine.id, include=["agent.secrets"])
+        assert unlimited.secrets[0].value == "four-digits"
+
+
+async def test_a_token_is_for_pages_of_its_site_and_for_programs_that_name_none(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        agent = await one.sdk.agents.create()
+        made = await one.sdk.access_tokens.create(hostname=f"{SITE}/chat", policy=[grant(agent.id, "read_agent")])
+        path = f"/v1/agents/{agent.id}"
+        assert await server.status(made.token, path) == 200
+        assert await server.status(made.token, path, origin=SITE) == 200
+        assert await server.status(made.token, path, origin=f"{SITE}:443") == 200
+        assert await server.status(made.token, path, origin="https://evil.example") == 403
+        assert await server.status(made.token, path, origin="http://app.example.org") == 403
+
+
+async def test_tokens_are_listed_by_their_ids_and_end(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        agent = await one.sdk.agents.create()
+        path = f"/v1/agents/{agent.id}"
+        soon = datetime.now(UTC) + timedelta(minutes=5)
+        made = [
+            await one.sdk.access_tokens.create(hostname=SITE, policy=[grant(agent.id, "read_agent")]) for _ in range(3)
+        ]
+        assert abs(datetime.fromisoformat(made[0].expires_at) - soon) < timedelta(minutes=1)
+        listed = await one.sdk.access_tokens.list(limit=2)
+        assert (len(listed.tokens), listed.has_next_page) == (2, True)
+        rest = await one.sdk.access_tokens.list(offset=2, agent_id=agent.id)
+        assert (len(rest.tokens), rest.has_next_page) == (1, False)
+        assert made[0].token not in listed.to_json()
+
+        async with server.asking(await server.key(await server.organization("acme"))) as stranger:
+            assert (await stranger.sdk.access_tokens.list()).tokens == []
+            with pytest.raises(letta_client.NotFoundError):
+                await stranger.sdk.access_tokens.delete(made[0].token)
+        assert await server.status(made[0].token, path) == 200
+        await one.sdk.access_tokens.delete(made[0].token)
+        await one.sdk.access_tokens.delete(listed.tokens[1].token)
+        assert [await server.status(each.token, path) for each in made] == [401, 401, 200]
+        with pytest.raises(letta_client.NotFoundError):
+            await one.sdk.access_tokens.delete(made[0].token)
+
+
+async def test_a_token_needs_agents_that_are_there_a_site_and_a_future(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        agent = await one.sdk.agents.create()
+        async with server.asking(await server.key(await server.organization("acme"))) as stranger:
+            with pytest.raises(letta_client.NotFoundError):
+                await stranger.sdk.access_tokens.create(hostname=SITE, policy=[grant(agent.id, "read_agent")])
+        for body in (
+            {"hostname": "app.example.org", "policy": []},
+            {"hostname": SITE, "policy": [], "expires_at": "2020-01-01T00:00:00Z"},
+        ):
+            answer = await one.http.post("/v1/client-side-access-tokens", json=body)
+            assert answer.status_code == 400
+        wrong = {"hostname": SITE, "policy": [grant(agent.id, "everything")]}
+        assert (await one.http.post("/v1/client-side-access-tokens", json=wrong)).status_code == 422
+
+
+async def test_a_request_with_a_token_is_one_of_its_maker(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        agent = await one.sdk.agents.create()
+        made = await one.sdk.access_tokens.create(hostname=SITE, policy=[grant(agent.id, "write_agent")])
+        answer = await server.http.post("/v1/auth", json={"password": made.token}, headers=bearer(made.token))
+        assert answer.status_code == 403
+        changed = await server.http.patch(f"/v1/agents/{agent.id}", json={"name": "Bea"}, headers=bearer(made.token))
+        assert changed.json()["last_updated_by_id"] == agent.created_by_id
