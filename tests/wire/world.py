@@ -118,7 +118,7 @@ def open_world(folder: Path) -> Iterator[World]:
     folder.mkdir(exist_ok=True)
     process = start(folder)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(FakeOpenAI())) as provider_url:
-        world = _world(process, f"{provider_url}/v1")
+        world = look_at(process, f"{provider_url}/v1")
         try:
             yield world
         finally:
@@ -127,16 +127,18 @@ def open_world(folder: Path) -> Iterator[World]:
             process.kill()
 
 
-def _world(process: Process, provider_url: str) -> World:
+def look_at(process: Process, provider_url: str, key: str = "none") -> World:
+    """A server as it is seen with a key."""
     hooks: dict[str, list[Any]] = {"response": []}
     sdk = Letta(
         base_url=process.url,
-        api_key="none",
+        api_key=key,
         max_retries=0,
         http_client=httpx.Client(event_hooks=hooks, follow_redirects=False, timeout=60.0),
         _strict_response_validation=True,
     )
-    http = httpx.Client(base_url=process.url, event_hooks=hooks, timeout=60.0)
+    headers = {"authorization": f"Bearer {key}"}
+    http = httpx.Client(base_url=process.url, event_hooks=hooks, timeout=60.0, headers=headers)
     world = World(process, provider_url, sdk, http)
     hooks["response"].append(world.judge)
     sdk._client.event_hooks = hooks
