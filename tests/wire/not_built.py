@@ -33,5 +33,9 @@ NOT_BUILT: dict[str, str] = {
     for item in operations().values()
     for family, reason in _FAMILIES.items()
     if item.path.startswith(family)
+} | {
+    f"{method} /v1/templates/{{project_id}}/{{template_version}}/snapshot": "the hosted service's inner form of a "
+    "template; an agent file says the same"
+    for method in ("GET", "PUT")
 }
 """By operation: why it will not be there."""

@@ -1,5 +1,6 @@
 """Every operation that the Python client has no method for, as plain requests. Each call makes what it needs."""
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +10,13 @@ from tests.wire.makers import (
     archive,
     block,
     block_of_agent,
+    exported,
     folder,
     group,
     identity,
     mcp_server,
     talked,
+    template,
     uploaded,
     with_file,
 )
@@ -317,6 +320,46 @@ def _metadata() -> dict[str, Call]:
     }
 
 
+def _templates() -> dict[str, Call]:
+    p, one = "/v1/templates/{project_id}", "/v1/templates/default"
+    return {
+        "GET /v1/projects": get("/v1/projects"),
+        "POST /v1/projects": _project,
+        "DELETE /v1/projects/{projectId}": lambda w: w.call("DELETE", f"/v1/projects/{_project(w)}"),
+        "GET /v1/templates": lambda w: (template(w), w.call("GET", "/v1/templates")),
+        f"POST {p}": lambda w: w.call("POST", one, {"type": "agent", "agent_id": w.agent().id}),
+        f"POST {p}/{{template_version}}/agents": lambda w: w.call("POST", f"{one}/{template(w)}:1/agents", {}),
+        f"POST {p}/{{template_name}}": lambda w: w.call("POST", f"{one}/{template(w)}", {"message": "Second."}),
+        f"DELETE {p}/{{template_name}}": lambda w: w.call("DELETE", f"{one}/{template(w)}"),
+        f"POST {p}/{{template_version}}/fork": lambda w: w.call("POST", f"{one}/{template(w)}:1/fork"),
+        f"PATCH {p}/{{template_name}}/name": lambda w: w.call(
+            "PATCH", f"{one}/{template(w)}/name", {"new_name": w.name("renamed")}
+        ),
+        f"PATCH {p}/{{template_name}}/description": lambda w: w.call(
+            "PATCH", f"{one}/{template(w)}/description", {"description": "Helps."}
+        ),
+        f"GET {p}/{{name}}/versions": lambda w: w.call("GET", f"{one}/{template(w)}/versions"),
+        f"POST {p}/{{template_name}}/rollback": lambda w: w.call(
+            "POST", f"{one}/{template(w)}/rollback", {"version": "1"}
+        ),
+        f"PUT {p}/{{template_name}}/agent-file": lambda w: w.call(
+            "PUT", f"{one}/{template(w)}/agent-file", {"agent_file_json": json.loads(exported(w))}
+        ),
+        f"POST {p}/{{template_name}}/deployments/{{deployment_id}}/migrate": _migrate,
+    }
+
+
+def _project(w: World) -> str:
+    return str(w.call("POST", "/v1/projects", {"name": w.name("project")})["id"])
+
+
+def _migrate(w: World) -> Any:
+    name = template(w)
+    made = w.call("POST", f"/v1/templates/{name}:1/agents", {})
+    path = f"/v1/templates/default/{name}/deployments/{made['deployment_id']}/migrate"
+    return w.call("POST", path, {"version": "1"})
+
+
 def _batch(w: World, words: str = "@say Hello.") -> str:
     requests = [{"agent_id": w.agent().id, "messages": [{"role": "user", "content": words}]}]
     return str(w.call("POST", "/v1/messages/batches", {"requests": requests})["id"])
@@ -409,6 +452,7 @@ PLAIN_CALLS: dict[str, Call] = {
     **_internal(),
     **_work(),
     **_metadata(),
+    **_templates(),
     **_providers(),
     **_admin(),
 }

@@ -41,7 +41,13 @@ class Operation:
 
 @cache
 def _document() -> Any:
-    return json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
+    text = (Path(__file__).parent / "published.json").read_text(encoding="utf-8")
+    return json.loads(text, object_hook=_nullable)
+
+
+def _nullable(item: dict[str, Any]) -> dict[str, Any]:
+    """The older word for a type that may be null, as JSON Schema says it."""
+    return {**item, "type": [item["type"], "null"]} if item.get("nullable") is True and "type" in item else item
 
 
 @cache

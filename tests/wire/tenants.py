@@ -105,6 +105,7 @@ def _more(world: World) -> dict[str, str]:
     server_id = makers.mcp_server(world)
     grant = [{"type": "agent", "id": agent_id, "access": ["read_agent"]}]
     token = world.sdk.access_tokens.create(hostname="http://localhost", policy=grant)
+    template = makers.template(world)
     history = world.call("GET", f"/v1/agents/{agent_id}/memory/history")
     return {
         "folder_id": folder_id,
@@ -119,5 +120,8 @@ def _more(world: World) -> dict[str, str]:
         "mcp_tool_name": "add",
         "token": token.token,
         "change_id": str(history[0]["id"]),
+        "template_name": template,
+        "template_version": f"{template}:1",
+        "name": template,
         "agent_ids": agent_id,
     }

@@ -4,7 +4,7 @@ An import is one transaction: all agents of the file with their memory, or nothi
 in the journal and on each message and passage, so that it is believed no more than it deserves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -136,20 +136,40 @@ def _all_passages(tx: Transaction, actor: Actor, archive_id: str) -> list[Passag
     raise TooLarge(f"An archive has more than {PASSAGES_MAX} passages, the most that a file takes.")
 
 
-async def import_file(kit: Kit, actor: Actor, file: AgentFile, *, override_tools: bool = True) -> Imported:
+async def import_file(
+    kit: Kit,
+    actor: Actor,
+    file: AgentFile,
+    *,
+    override_tools: bool = True,
+    also: Callable[[Transaction], None] | None = None,
+) -> Imported:
     """Make the agents of a file. Raises BadRequest and Conflict; models that are not here are replaced, with a warning.
 
-    With `override_tools` a tool from source that is here already becomes what the file says; else it stays.
+    With `override_tools` a tool from source that is here already becomes what the file says; else it stays. `also` is
+    what else is to be written in the same transaction.
     """
     warnings = list(file.warnings)
+    plans = await planned(kit, file, warnings)
+    shelves = {key: await _shelf(kit, item, warnings) for key, item in file.archives.items()}
+    ready = replace(file, archives=shelves)
+
+    def put(tx: Transaction) -> list[str]:
+        if also is not None:
+            also(tx)
+        return _put_file(tx, kit, actor, ready, plans, warnings, override_tools=override_tools)
+
+    ids = await kit.store.write(put)
+    return Imported(agent_ids=tuple(ids), warnings=tuple(dict.fromkeys(warnings)))
+
+
+async def planned(kit: Kit, file: AgentFile, warnings: list[str]) -> list[tuple[FileAgent, Agent]]:
+    """The agents of a file as they would be here."""
     plans: list[tuple[FileAgent, Agent]] = []
     for item in file.agents:
         new = await _at_home(kit, item.new, warnings)
         plans.append((replace(item, new=new), await creating.planned(kit, new)))
-    shelves = {key: await _shelf(kit, item, warnings) for key, item in file.archives.items()}
-    ready = replace(file, archives=shelves)
-    ids = await kit.store.write(_put_file, kit, actor, ready, plans, warnings, override_tools=override_tools)
-    return Imported(agent_ids=tuple(ids), warnings=tuple(dict.fromkeys(warnings)))
+    return plans
 
 
 async def _at_home(kit: Kit, new: NewAgent, warnings: list[str]) -> NewAgent:
@@ -197,12 +217,8 @@ def _put_file(  # noqa: PLR0913  one file
     override_tools: bool,
 ) -> list[str]:
     now = kit.clock.now()
-    author = Author(kind=ActorKind.IMPORT, id=actor.user_id, trust=Trust.IMPORT)
-    tool_ids = {
-        key: tool_id
-        for key, tool in file.tools.items()
-        if (tool_id := _put_tool(tx, actor, author, tool, warnings, now=now, override=override_tools))
-    }
+    author = author_of_import(actor)
+    tool_ids = put_tools(tx, actor, file, warnings, now=now, override=override_tools)
     block_ids = {
         key: blocks.insert(tx, actor, author, replace(block, id=new_id("block")), now).id
         for key, block in file.blocks.items()
@@ -212,8 +228,8 @@ def _put_file(  # noqa: PLR0913  one file
     for item, agent in plans:
         wanted = replace(
             item.new,
-            tool_names=_known(tx, actor, item.new, warnings),
-            tool_ids=tuple(tool_ids[key] for key in item.new.tool_ids if key in tool_ids),
+            tool_names=(),
+            tool_ids=tools_here(tx, actor, item.new, tool_ids, warnings),
             block_ids=tuple(block_ids[key] for key in item.new.block_ids),
             first_messages=item.new.first_messages if item.starts_fresh else (),
         )
@@ -237,11 +253,32 @@ def _put_file(  # noqa: PLR0913  one file
     return made
 
 
-def _known(tx: Transaction, actor: Actor, new: NewAgent, warnings: list[str]) -> tuple[str, ...]:
+def author_of_import(actor: Actor) -> Author:
+    """A file that somebody brought, as the author of what it says."""
+    return Author(kind=ActorKind.IMPORT, id=actor.user_id, trust=Trust.IMPORT)
+
+
+def put_tools(
+    tx: Transaction, actor: Actor, file: AgentFile, warnings: list[str], *, now: datetime, override: bool
+) -> dict[str, str]:
+    """Have the tools of a file here; their ids by those of the file."""
+    author = author_of_import(actor)
+    return {
+        key: tool_id
+        for key, tool in file.tools.items()
+        if (tool_id := _put_tool(tx, actor, author, tool, warnings, now=now, override=override))
+    }
+
+
+def tools_here(
+    tx: Transaction, actor: Actor, new: NewAgent, tool_ids: Mapping[str, str], warnings: list[str]
+) -> tuple[str, ...]:
+    """The ids of the tools that an agent of a file gets here: by its names, and by the file's ids."""
     here = tools.by_names(tx, actor, new.tool_names)
     missing = (name for name in new.tool_names if name not in here)
     warnings.extend(f"'{new.name}' names the tool '{name}', which is neither in the file nor here." for name in missing)
-    return tuple(name for name in new.tool_names if name in here)
+    named = [here[name].id for name in new.tool_names if name in here]
+    return tuple(dict.fromkeys((*named, *(tool_ids[key] for key in new.tool_ids if key in tool_ids))))
 
 
 def _put_tool(  # noqa: PLR0913  one tool

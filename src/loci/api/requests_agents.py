@@ -221,7 +221,7 @@ class AgentIn(AgentFields):
             base_template_id=self.base_template_id,
             identity_ids=tuple(self.identity_ids or ()),
             folder_ids=self.folders() or (),
-            first_messages=_first_messages(self.initial_message_sequence),
+            first_messages=first_messages(self.initial_message_sequence),
         )
 
 
@@ -243,7 +243,8 @@ def handle_in(config: Object | None) -> str | None:
     return f"{provider}/{name}" if name and provider else None
 
 
-def _first_messages(given: list[FirstMessageIn] | None) -> tuple[FirstMessage, ...] | None:
+def first_messages(given: list[FirstMessageIn] | None) -> tuple[FirstMessage, ...] | None:
+    """Our values. Raises Unprocessable for a message without content."""
     if given is None:
         return None
     return tuple(

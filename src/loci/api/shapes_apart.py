@@ -126,3 +126,77 @@ class DeploymentDeletedShape(TypedDict):
     deleted_agents: list[str]
     deleted_groups: list[str]
     message: str
+
+
+@exact
+class VariablesShape(TypedDict):
+    """Words by the name of their variable."""
+
+    variables: dict[str, str]
+
+
+@exact
+class TemplateShape(TypedDict):
+    """A template. `template_deployment_slug` names its newest version."""
+
+    id: str
+    name: str
+    project_id: str
+    project_slug: str
+    latest_version: str
+    description: str
+    template_deployment_slug: str
+    updated_at: str
+
+
+@exact
+class TemplatesShape(TypedDict):
+    """One page of templates."""
+
+    templates: list[TemplateShape]
+    has_next_page: bool
+
+
+@exact
+class VersionShape(TypedDict):
+    """A version of a template."""
+
+    version: str
+    created_at: str
+    message: str
+    is_latest: bool
+
+
+@exact
+class VersionsShape(TypedDict):
+    """One page of versions."""
+
+    versions: list[VersionShape]
+    has_next_page: bool
+    total_count: int
+
+
+@exact
+class DeployedShape(TypedDict):
+    """What was made from a template."""
+
+    agent_ids: list[str]
+    deployment_id: str
+    group_id: str | None
+
+
+@exact
+class ProjectShape(TypedDict):
+    """A project."""
+
+    id: str
+    name: str
+    slug: str
+
+
+@exact
+class ProjectsShape(TypedDict):
+    """One page of projects."""
+
+    projects: list[ProjectShape]
+    hasNextPage: bool

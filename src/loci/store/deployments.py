@@ -1,5 +1,6 @@
 """Deployments: what was made together from one template, found again by the id of the deployment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,7 @@ INSERT = """
 insert into deployments (id, organization_id, project_id, template_id, variables, created_at, created_by)
 values (:id, :organization_id, :project_id, :template_id, :variables, :created_at, :created_by)"""
 SET_VARIABLES = "update deployments set variables = :variables where id = :id and organization_id = :organization_id"
-BY_ID = "select template_id, variables from deployments where id = :id and organization_id = :organization_id"
+BY_ID = "select variables from deployments where id = :id and organization_id = :organization_id"
 INSERT_BLOCK = """
 insert into deployment_blocks (block_id, organization_id, project_id, deployment_id, template_id, base_template_id,
     entity_id)
@@ -52,13 +53,15 @@ class Entity:
     project_id: str | None
 
 
-def insert(tx: Transaction, actor: Actor, deployment: Origin, variables: dict[str, str], now: datetime) -> None:
-    """Note a deployment, and with which words its variables were filled in."""
+def insert(
+    tx: Transaction, actor: Actor, deployment_id: str, template_id: str, variables: Mapping[str, str], now: datetime
+) -> None:
+    """Note a deployment of a template, and with which words its variables were filled in."""
     params = {
-        "id": deployment.deployment_id,
+        "id": deployment_id,
         "organization_id": actor.organization_id,
         "project_id": actor.project_id,
-        "template_id": deployment.base_template_id,
+        "template_id": template_id,
         "variables": dump(variables),
         "created_at": time_text(now),
         "created_by": actor.user_id,
@@ -66,7 +69,7 @@ def insert(tx: Transaction, actor: Actor, deployment: Origin, variables: dict[st
     tx.run(INSERT, params)
 
 
-def set_variables(tx: Transaction, actor: Actor, deployment_id: str, variables: dict[str, str]) -> None:
+def set_variables(tx: Transaction, actor: Actor, deployment_id: str, variables: Mapping[str, str]) -> None:
     """Note other words."""
     tx.run(
         SET_VARIABLES,
@@ -75,7 +78,7 @@ def set_variables(tx: Transaction, actor: Actor, deployment_id: str, variables: 
 
 
 def variables_of(tx: Transaction, actor: Actor, deployment_id: str) -> dict[str, str]:
-    """The words that variables were filled in with; none for a deployment that was made elsewhere."""
+    """The words that variables were filled in with; none for what is no deployment of a template."""
     row = tx.one(BY_ID, {"id": deployment_id, "organization_id": actor.organization_id})
     return {} if row is None else {key: str(value) for key, value in load_object(row["variables"]).items()}
 

@@ -102,6 +102,7 @@ class Subject(StrEnum):
     TOOL = "tool"
     ATTACHMENT = "attachment"
     CONVERSATION = "conversation"
+    TEMPLATE = "template"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from loci.api.requests_agents import Body, LongText, Names
 from loci.api.routes.blocks import BlockChangeIn
 from loci.api.shapes import BlockShape, PassageSearchShape, PassageShape
 from loci.api.shapes_agents import AgentShape, ContextShape, MemoryShape, RepositoriesShape, SecretShape
+from loci.api.shapes_apart import VariablesShape
 from loci.api.wire_agents import GIT_TAG
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
@@ -25,7 +26,7 @@ from loci.api.wire_values import wire_block, wire_passage
 from loci.errors import NotFound
 from loci.ids import new_id
 from loci.memory.archive import ArchiveQuery
-from loci.store import agents, archives, attachments, blocks, passages
+from loci.store import agents, archives, attachments, blocks, deployments, passages
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.store.passages import PassageFilter
@@ -62,6 +63,16 @@ async def retrieve_core_memory(agent_id: AgentId, services: Services, actor: Act
         "prompt_template": "",
     }
     return json_answer(memory)
+
+
+@router.get("/agents/{agent_id}/core-memory/variables", response_model=VariablesShape)
+async def retrieve_variables(agent_id: AgentId, services: Services, actor: Actor) -> Response:
+    """The words that the variables of a template were filled in with when the agent was made from it."""
+
+    def read(tx: Transaction) -> dict[str, str]:
+        return deployments.variables_of(tx, actor, agents.get(tx, actor, agent_id).deployment_id or "")
+
+    return json_answer({"variables": {**await services.store.read(read)}})
 
 
 @router.get("/agents/{agent_id}/core-memory/blocks", response_model=list[BlockShape])
