@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx2
@@ -35,8 +35,10 @@ from loci.mcp.servers import McpServers, Outside
 from loci.memfs.repository import Repositories
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
-from loci.model.base import Models
-from loci.model.providers import build_models
+from loci.model.base import Models, ProviderConfig
+from loci.model.brought import BroughtModels
+from loci.model.brought import Outside as ProviderOutside
+from loci.model.providers import ProviderRegistry, build_models
 from loci.net import Door
 from loci.sandbox.base import Bounds, Sandbox
 from loci.sandbox.local import LocalSandbox, Place
@@ -107,8 +109,9 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     clock = doubles.clock
     store = doubles.store or open_store(settings)
     await store.open()
-    registry = None if doubles.models else build_models(settings, clock=clock)
-    core = _assemble(settings, clock, store, doubles.models or _given(registry))
+    registry, vault = build_models(settings, clock=clock), Vault(settings.home)
+    brought = BroughtModels(registry, _provider_outside(settings, clock, store, vault))
+    core = _assemble(settings, clock, store, vault, brought, doubles.models or brought)
     callbacks = Callbacks(core.door, clock)
     background = Background(core)
     try:
@@ -119,7 +122,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.runs.after_run.append(background.after_run)
         core.streams.open()
         core.traces.open()
-        if registry is not None:
+        if doubles.models is None:
             registry.start()
         await core.runs.resume()
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
@@ -141,21 +144,17 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await callbacks.close()
         await core.streams.close()
         await core.source_tools.close()
-        if registry is not None:
-            await registry.aclose()
+        await brought.aclose()
+        await registry.aclose()
         await store.close()
 
 
-def _given(models: Models | None) -> Models:
-    if models is None:
-        raise BadRequest("There are no models.")
-    return models
-
-
-def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) -> Core:
+def _assemble(
+    settings: Settings, clock: Clock, store: Store, vault: Vault, brought: BroughtModels, models: Models
+) -> Core:
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
     folder_search, jobs = FolderSearch(store, models, clock), Jobs(store, clock)
-    door, vault = Door(), Vault(settings.home)
+    door = Door()
     source_tools = _source_tools(settings, clock, store, vault, door)
     builtins: dict[str, BuiltinTool] = {
         **CORE_BUILTINS,
@@ -191,6 +190,7 @@ def _assemble(settings: Settings, clock: Clock, store: Store, models: Models) ->
         clock=clock,
         store=store,
         models=models,
+        brought=brought,
         kit=kit,
         runs=runs,
         jobs=jobs,
@@ -221,15 +221,28 @@ def _source_tools(settings: Settings, clock: Clock, store: Store, vault: Vault, 
     )
 
 
+def _provider_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -> ProviderOutside:
+    bare = replace(settings, providers=(), default_model=None, default_embedding=None, aliases={})
+
+    def build_one(config: ProviderConfig, transport: httpx2.AsyncBaseTransport) -> ProviderRegistry:
+        return build_models(replace(bare, providers=(config,)), clock=clock, transport=transport)
+
+    door = Door(allowed_hosts=_here(settings) | frozenset(settings.provider_hosts))
+    return ProviderOutside(store=store, vault=vault, clock=clock, door=door, build=build_one)
+
+
+def _here(settings: Settings) -> frozenset[str]:
+    """A server for this machine alone may reach what runs on it; one that others reach must not do it for them."""
+    return LOOPBACK if settings.is_loopback else frozenset()
+
+
 def _mcp_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -> Outside:
     asked = settings.mcp
-    # A server that serves this machine alone may reach what runs on it; one that others reach must not do it for them.
-    here = LOOPBACK if settings.is_loopback else frozenset[str]()
     return Outside(
         store=store,
         vault=vault,
         clock=clock,
-        door=Door(allowed_hosts=here | frozenset(asked.hosts)),
+        door=Door(allowed_hosts=_here(settings) | frozenset(asked.hosts)),
         limits=McpLimits(
             connect_timeout_s=asked.connect_timeout_s, call_timeout_s=asked.call_timeout_s, idle_s=asked.idle_s
         ),

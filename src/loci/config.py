@@ -13,40 +13,12 @@ from typing import Literal, cast
 
 from loci.errors import BadRequest
 from loci.model.base import ModelOverride, ProviderConfig
+from loci.model.hosts import HOSTED, LOCAL, hosted, v1
 from loci.types.json import JsonObject, JsonValue
 
 DEFAULT_PORT = 8283
 SANDBOXES = ("auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "e2b", "daytona", "off", "none-i-understand")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-
-Wire = Literal["chat", "responses", "anthropic", "google"]
-
-# name, provider type, wire, key variable, base URL variable, default base URL
-_HOSTED: tuple[tuple[str, str, Wire, str, str, str], ...] = (
-    ("openai", "openai", "responses", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"),
-    ("anthropic", "anthropic", "anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com"),
-    (
-        "google_ai",
-        "google_ai",
-        "google",
-        "GEMINI_API_KEY",
-        "GEMINI_BASE_URL",
-        "https://generativelanguage.googleapis.com",
-    ),
-    ("openrouter", "openrouter", "chat", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1"),
-    ("groq", "groq", "chat", "GROQ_API_KEY", "GROQ_BASE_URL", "https://api.groq.com/openai/v1"),
-    ("deepseek", "deepseek", "chat", "DEEPSEEK_API_KEY", "DEEPSEEK_BASE_URL", "https://api.deepseek.com/v1"),
-    ("mistral", "mistral", "chat", "MISTRAL_API_KEY", "MISTRAL_BASE_URL", "https://api.mistral.ai/v1"),
-    ("xai", "xai", "chat", "XAI_API_KEY", "XAI_BASE_URL", "https://api.x.ai/v1"),
-    ("together", "together", "chat", "TOGETHER_API_KEY", "TOGETHER_BASE_URL", "https://api.together.xyz/v1"),
-)
-# name, base URL variable, default base URL that is looked for (None: only when set)
-_LOCAL: tuple[tuple[str, str, str | None], ...] = (
-    ("ollama", "OLLAMA_BASE_URL", "http://127.0.0.1:11434"),
-    ("lmstudio", "LMSTUDIO_BASE_URL", "http://127.0.0.1:1234"),
-    ("vllm", "VLLM_BASE_URL", None),
-    ("llamacpp", "LLAMACPP_BASE_URL", None),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +121,8 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     web: WebSettings = field(default_factory=WebSettings)
     traces: TraceSettings = field(default_factory=TraceSettings)
+    provider_hosts: tuple[str, ...] = ()
+    """Private hosts that providers brought by users may be on, as `name` or `name:port`."""
     public_url: str | None = None
     """Where browsers of people reach this server, if not under the address that clients use."""
 
@@ -204,6 +178,7 @@ def _with_choices(base: Settings, env: Mapping[str, str], document: JsonObject) 
         sandbox=_sandbox(env, _table(document, "sandbox")),
         web=_web(env, _table(document, "web")),
         traces=_traces(env, _table(document, "traces")),
+        provider_hosts=_hosts(env.get("LOCI_PROVIDER_HOSTS") or _text(server, "provider_hosts") or ""),
         public_url=env.get("LOCI_PUBLIC_URL") or _text(server, "public_url"),
     )
 
@@ -322,12 +297,16 @@ def _port(value: JsonValue) -> int:
 
 
 def _providers(env: Mapping[str, str], tables: JsonObject) -> tuple[ProviderConfig, ...]:
-    found = [provider for provider in map(lambda row: _hosted(env, row), _HOSTED) if provider]  # noqa: C417  pairs with _local
-    for name, variable, default in _LOCAL:
+    found: list[ProviderConfig] = []
+    for host in HOSTED.values():
+        key, url = env.get(host.key_variable), env.get(host.url_variable)
+        if key or url:
+            found.append(hosted(host, api_key=key, base_url=url))
+    for name, variable, default in LOCAL.values():
         url = env.get(variable) or default
         if url:
             found.append(
-                ProviderConfig(name=name, provider_type=name, base_url=_v1(url), configured=variable in env),
+                ProviderConfig(name=name, provider_type=name, base_url=v1(url), configured=variable in env),
             )
     for name, value in tables.items():
         table: JsonObject = value if isinstance(value, Mapping) else {}
@@ -345,24 +324,6 @@ def _providers(env: Mapping[str, str], tables: JsonObject) -> tuple[ProviderConf
             ),
         )
     return tuple(found)
-
-
-def _hosted(env: Mapping[str, str], row: tuple[str, str, Wire, str, str, str]) -> ProviderConfig | None:
-    name, kind, wire, key_variable, url_variable, default = row
-    key, url = env.get(key_variable), env.get(url_variable)
-    if not key and not url:
-        return None
-    custom = url is not None and url.rstrip("/") != default.rstrip("/")
-    # A custom OpenAI base URL is nearly always a proxy or a local server, which speak chat completions only.
-    chosen: Wire = "chat" if custom and wire == "responses" else wire
-    return ProviderConfig(
-        name=name, provider_type=kind, base_url=(url or default).rstrip("/"), api_key=key, wire=chosen
-    )
-
-
-def _v1(url: str) -> str:
-    trimmed = url.rstrip("/")
-    return trimmed if trimmed.endswith("/v1") else trimmed + "/v1"
 
 
 def _overrides(tables: JsonObject) -> dict[str, ModelOverride]:

@@ -12,7 +12,7 @@ import pytest
 from loci.clock import FakeClock
 from loci.config import Settings
 from loci.errors import ModelFailure, ModelFault, NotFound
-from loci.model.base import Finished, ModelInfo, ModelOverride, Models, ProviderConfig
+from loci.model.base import Finished, ModelInfo, ModelOverride, ProviderConfig
 from loci.model.known import ASSUMED_WINDOW_TOKENS
 from loci.model.providers import ProviderRegistry, build_models
 from loci.testing.fake_openai import FakeOpenAI
@@ -367,13 +367,6 @@ async def test_an_unknown_name_is_not_found_and_near_ones_are_told(handle: str, 
 async def test_aliases_mean_the_default_model(alias: str):
     async with one(FakeOpenAI(models=["small"])) as models:
         assert (await models.model(alias)).info.handle == "openai/small"
-
-
-async def test_it_is_what_the_rest_of_the_program_calls_models():
-    async with registry() as models:
-        port: Models = models
-
-        assert port.default_model == "scripted/default"
 
 
 async def test_aliases_of_the_configuration_win_and_never_loop():

@@ -17,6 +17,7 @@ from loci.model.script import FAULTS, Bill, Call, End, Fail, Say, Think, Wait, p
 from loci.model.scripted import DoubleStep, ScriptedModel, failure, scripted_info
 from loci.testing import fake_provider as fake
 from loci.testing.models import FixedModels
+from loci.types.actor import Actor
 from loci.types.messages import Kind, Message, Reasoning, Role, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
 from loci.types.usage import Usage
@@ -389,10 +390,10 @@ async def test_doubles_behind_handles():
     loose: Models = FixedModels(one, two)
     strict: Models = FixedModels(one, any_handle=False)
 
-    assert await loose.model("scripted/two") is two
-    assert await loose.model("what/ever") is one
+    assert await loose.model(Actor(), "scripted/two") is two
+    assert await loose.model(Actor(), "what/ever") is one
     assert (loose.default_model, loose.default_embedder) == ("scripted/one", None)
     with pytest.raises(NotFound):
-        await strict.model("what/ever")
+        await strict.model(Actor(), "what/ever")
     with pytest.raises(NotFound):
-        await strict.embedder("loci/wordllama")
+        await strict.embedder(Actor(), "loci/wordllama")

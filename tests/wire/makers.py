@@ -131,3 +131,13 @@ def long_talk(world: World, agent_id: str) -> None:
     """Enough said that something can leave the window."""
     for number in range(6):
         world.turn(agent_id, f"@say Answer {number}.")
+
+
+def provider_account(world: World) -> dict[str, str]:
+    """An account at the provider that the world has."""
+    return {"provider_type": "openai", "api_key": "sk-any", "base_url": world.provider_url}
+
+
+def provider(world: World) -> str:
+    """A provider with a key of its own."""
+    return str(world.call("POST", "/v1/providers/", {"name": world.name("mine"), **provider_account(world)})["id"])

@@ -15,6 +15,8 @@ from tests.wire.makers import (
     group,
     identity,
     mcp_server,
+    provider,
+    provider_account,
     talked,
     template,
     uploaded,
@@ -369,22 +371,14 @@ def _providers() -> dict[str, Call]:
     one = "/v1/providers/{provider_id}"
     return {
         "GET /v1/providers/": get("/v1/providers/"),
-        "POST /v1/providers/": _provider,
-        f"GET {one}": lambda w: w.call("GET", f"/v1/providers/{_provider(w)}"),
-        f"PATCH {one}": lambda w: w.call("PATCH", f"/v1/providers/{_provider(w)}", {"api_key": "sk-new"}),
-        f"DELETE {one}": lambda w: w.call("DELETE", f"/v1/providers/{_provider(w)}"),
-        "POST /v1/providers/check": lambda w: w.call("POST", "/v1/providers/check", _account(w)),
-        f"POST {one}/check": lambda w: w.call("POST", f"/v1/providers/{_provider(w)}/check"),
-        f"PATCH {one}/refresh": lambda w: w.call("PATCH", f"/v1/providers/{_provider(w)}/refresh"),
+        "POST /v1/providers/": provider,
+        f"GET {one}": lambda w: w.call("GET", f"/v1/providers/{provider(w)}"),
+        f"PATCH {one}": lambda w: w.call("PATCH", f"/v1/providers/{provider(w)}", {"api_key": "sk-new"}),
+        f"DELETE {one}": lambda w: w.call("DELETE", f"/v1/providers/{provider(w)}"),
+        "POST /v1/providers/check": lambda w: w.call("POST", "/v1/providers/check", provider_account(w)),
+        f"POST {one}/check": lambda w: w.call("POST", f"/v1/providers/{provider(w)}/check"),
+        f"PATCH {one}/refresh": lambda w: w.call("PATCH", f"/v1/providers/{provider(w)}/refresh"),
     }
-
-
-def _account(w: World) -> dict[str, str]:
-    return {"provider_type": "openai", "api_key": "sk-any", "base_url": w.provider_url}
-
-
-def _provider(w: World) -> str:
-    return str(w.call("POST", "/v1/providers/", {"name": w.name("mine"), **_account(w)})["id"])
 
 
 def _admin() -> dict[str, Call]:

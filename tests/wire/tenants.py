@@ -118,6 +118,7 @@ def _more(world: World) -> dict[str, str]:
         "env_var_id": variable["id"],
         "mcp_server_name": world.sdk.mcp_servers.retrieve(server_id).server_name,
         "mcp_tool_name": "add",
+        "provider_id": makers.provider(world),
         "token": token.token,
         "change_id": str(history[0]["id"]),
         "template_name": template,

@@ -150,8 +150,8 @@ async def import_file(
     what else is to be written in the same transaction.
     """
     warnings = list(file.warnings)
-    plans = await planned(kit, file, warnings)
-    shelves = {key: await _shelf(kit, item, warnings) for key, item in file.archives.items()}
+    plans = await planned(kit, actor, file, warnings)
+    shelves = {key: await _shelf(kit, actor, item, warnings) for key, item in file.archives.items()}
     ready = replace(file, archives=shelves)
 
     def put(tx: Transaction) -> list[str]:
@@ -163,37 +163,37 @@ async def import_file(
     return Imported(agent_ids=tuple(ids), warnings=tuple(dict.fromkeys(warnings)))
 
 
-async def planned(kit: Kit, file: AgentFile, warnings: list[str]) -> list[tuple[FileAgent, Agent]]:
+async def planned(kit: Kit, actor: Actor, file: AgentFile, warnings: list[str]) -> list[tuple[FileAgent, Agent]]:
     """The agents of a file as they would be here."""
     plans: list[tuple[FileAgent, Agent]] = []
     for item in file.agents:
-        new = await _at_home(kit, item.new, warnings)
-        plans.append((replace(item, new=new), await creating.planned(kit, new)))
+        new = await _at_home(kit, actor, item.new, warnings)
+        plans.append((replace(item, new=new), await creating.planned(kit, actor, new)))
     return plans
 
 
-async def _at_home(kit: Kit, new: NewAgent, warnings: list[str]) -> NewAgent:
+async def _at_home(kit: Kit, actor: Actor, new: NewAgent, warnings: list[str]) -> NewAgent:
     """The agent with models that this server has."""
     if new.model is not None:
         try:
-            await kit.models.model(new.model)
+            await kit.models.model(actor, new.model)
         except LociError:
-            await kit.models.list_models()  # the default is the best of what is found
+            await kit.models.list_models(actor)  # the default is the best of what is found
             default = kit.models.default_model
             if default is None:
                 raise
-            window = (await kit.models.model(default)).info.window_tokens
+            window = (await kit.models.model(actor, default)).info.window_tokens
             warnings.append(f"'{new.name}' used the model {new.model}, which is not here; it uses {default} now.")
             new = replace(new, model=default, context_window_tokens=min(new.context_window_tokens or window, window))
-    embedding = await _embedding(kit, new.embedding, warnings)
+    embedding = await _embedding(kit, actor, new.embedding, warnings)
     return replace(new, embedding=embedding, embedding_given=True)
 
 
-async def _embedding(kit: Kit, handle: str | None, warnings: list[str]) -> str | None:
+async def _embedding(kit: Kit, actor: Actor, handle: str | None, warnings: list[str]) -> str | None:
     if handle is None:
         return None
     try:
-        await kit.models.embedder(handle)
+        await kit.models.embedder(actor, handle)
     except LociError:
         default = kit.models.default_embedder
         warnings.append(f"The embedding model {handle} is not here; {default or 'search by words'} takes its place.")
@@ -201,8 +201,8 @@ async def _embedding(kit: Kit, handle: str | None, warnings: list[str]) -> str |
     return handle
 
 
-async def _shelf(kit: Kit, item: FileArchive, warnings: list[str]) -> FileArchive:
-    embedding = await _embedding(kit, item.archive.embedding, warnings)
+async def _shelf(kit: Kit, actor: Actor, item: FileArchive, warnings: list[str]) -> FileArchive:
+    embedding = await _embedding(kit, actor, item.archive.embedding, warnings)
     return replace(item, archive=replace(item.archive, embedding=embedding))
 
 

@@ -6,6 +6,7 @@ from loci.agent.turn import Kit
 from loci.errors import ModelFailure, NotAvailable
 from loci.ids import new_id
 from loci.model.base import Failed, Finished, ModelRequest
+from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.messages import Message, Role, Text
 from loci.types.usage import Usage
@@ -21,13 +22,19 @@ class Answer:
 
 
 async def ask(
-    kit: Kit, words: str, *, system: str, handle: str | None = None, response_format: JsonObject | None = None
+    kit: Kit,
+    actor: Actor,
+    words: str,
+    *,
+    system: str,
+    handle: str | None = None,
+    response_format: JsonObject | None = None,
 ) -> Answer:
     """Ask the model of that handle, or the default one. Raises ModelFailure, NotFound, NotAvailable without a model."""
     chosen = handle or kit.models.default_model
     if chosen is None:
         raise NotAvailable("There is no model to ask.", hint="Set LOCI_MODEL.")
-    model = await kit.models.model(chosen)
+    model = await kit.models.model(actor, chosen)
     question = Message(
         id=new_id("message"),
         role=Role.USER,

@@ -142,21 +142,21 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
         BadRequest: A tool name is unknown, or no agent of this type can be made.
         Unprocessable: Two blocks with one label.
     """
-    agent = await planned(kit, wanted)
+    agent = await planned(kit, actor, wanted)
     return await kit.store.write(put, actor, author_of(actor), wanted, agent)
 
 
-async def planned(kit: Kit, wanted: NewAgent) -> Agent:
+async def planned(kit: Kit, actor: Actor, wanted: NewAgent) -> Agent:
     """The agent as it will be stored, once its models are known to be there. Raises like `create`."""
     if wanted.model is None:
-        await kit.models.list_models()  # the default is the best of what was found, so it has to be looked for first
+        await kit.models.list_models(actor)  # the default is the best of what was found, so look for it first
     handle = wanted.model or kit.models.default_model
     if handle is None:
         raise BadRequest("No model is given, and the server has no default.", hint="Set 'model' to a handle.")
-    model = await kit.models.model(handle)
+    model = await kit.models.model(actor, handle)
     embedding = wanted.embedding if wanted.embedding_given else wanted.embedding or kit.models.default_embedder
     if embedding is not None:
-        await kit.models.embedder(embedding)
+        await kit.models.embedder(actor, embedding)
     labels = [block.label for block in wanted.blocks]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:

@@ -27,7 +27,7 @@ _FLUSHES_MAX = 2
 async def run(turn: Turn, kit: Kit) -> RunEnded:
     """Carry out one run to its end. Raises only for faults of our own; whatever a model or a tool does is an ending."""
     try:
-        turn.model = await kit.models.model(turn.handle)
+        turn.model = await kit.models.model(turn.actor, turn.handle)
         # Any other run began with its open calls closed.
         ending = await _first(turn, kit) if turn.replies or turn.resumed else None
         while ending is None:

@@ -47,7 +47,7 @@ async def preview(kit: Kit, actor: Actor, agent_id: str, conversation_id: str | 
         await kit.store.write(_open, replace(kit, caches=Caches()), actor, run, asked, now)
     except _Seen as seen:
         turn = seen.turn
-        model = await kit.models.model(turn.handle)
+        model = await kit.models.model(actor, turn.handle)
         return await body_of(model, context.build(turn.bundle, turn.window, turn.request))
     raise BadRequest("This message was sent before.")
 

@@ -190,10 +190,10 @@ async def _summariser(turn: Turn, kit: Kit, handle: str | None) -> Model:
     """The model that the agent's settings name, else its own, also when that one is gone: a full window cannot wait."""
     if handle is not None:
         try:
-            return await kit.models.model(handle)
+            return await kit.models.model(turn.actor, handle)
         except NotFound:
             log.warning("the summariser %s of agent %s is not there", handle, turn.run.agent_id)
-    return await kit.models.model(turn.handle)
+    return await kit.models.model(turn.actor, turn.handle)
 
 
 def _plain_note(plan: CompactionPlan) -> str:

@@ -253,7 +253,7 @@ class Runs:
         kit, before = self._kit, len(turn.window.messages)
         ending = Ending(reason=StopReason.END_TURN)
         try:
-            turn.model = await kit.models.model(turn.handle)
+            turn.model = await kit.models.model(turn.actor, turn.handle)
             if settings is not None:
                 agent = replace(turn.bundle.agent, compaction_settings=settings)
                 turn.bundle = replace(turn.bundle, agent=agent)

@@ -114,7 +114,7 @@ async def migrate(kit: Kit, actor: Actor, file: AgentFile, move: Move) -> None:
     still = {name: word for name, word in before.items() if name in _places(file)}
     variables = still | dict(move.variables)
     ready, warnings, now = filled(file, variables), list[str](), kit.clock.now()
-    plans = {f"agent-{n}": plan for n, plan in enumerate(await agentfile.planned(kit, ready, warnings))}
+    plans = {f"agent-{n}": plan for n, plan in enumerate(await agentfile.planned(kit, actor, ready, warnings))}
 
     def put(tx: Transaction) -> None:
         tool_ids = agentfile.put_tools(tx, actor, ready, warnings, now=now, override=False)

@@ -11,6 +11,7 @@ from loci.agent.asking import ask
 from loci.agent.turn import Kit
 from loci.errors import BadRequest
 from loci.tools.schema import schema_from_source
+from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.tools import ToolSchema
 
@@ -44,9 +45,9 @@ class Written:
     answer: str
 
 
-async def write_tool(kit: Kit, wish: Wish) -> Written:
+async def write_tool(kit: Kit, actor: Actor, wish: Wish) -> Written:
     """Ask for a tool. Raises BadRequest when the answer holds none, ModelFailure, NotFound for an unknown model."""
-    answer = (await ask(kit, _words(wish), system=_SYSTEM, handle=wish.handle)).text
+    answer = (await ask(kit, actor, _words(wish), system=_SYSTEM, handle=wish.handle)).text
     blocks = [(mark.lower(), text) for mark, text in _BLOCK.findall(answer)]
     source = next((text for mark, text in blocks if mark in ("python", "py", "")), None)
     if source is None:

@@ -80,25 +80,25 @@ async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
     return replace(
         view,
         secrets=secrets,
-        sources=[wire_folder(folder, await embedding_info(core, folder.embedding)) for folder in view.folders],
-        model=await model_info(core, agent.model),
-        embedding=await embedding_info(core, agent.embedding),
+        sources=[wire_folder(folder, await embedding_info(core, actor, folder.embedding)) for folder in view.folders],
+        model=await model_info(core, actor, agent.model),
+        embedding=await embedding_info(core, actor, agent.embedding),
     )
 
 
-async def model_info(core: Core, handle: str) -> ModelInfo | None:
+async def model_info(core: Core, actor: Actor, handle: str) -> ModelInfo | None:
     """What is known of a model; None for one that cannot be had at the moment."""
     try:
-        return (await core.models.model(handle)).info
+        return (await core.models.model(actor, handle)).info
     except LociError:
         return None
 
 
-async def embedding_info(core: Core, handle: str | None) -> EmbeddingInfo | None:
+async def embedding_info(core: Core, actor: Actor, handle: str | None) -> EmbeddingInfo | None:
     """What is known of an embedding model; None for none, and for one that cannot be had at the moment."""
     if handle is None:
         return None
     try:
-        return (await core.models.embedder(handle)).info
+        return (await core.models.embedder(actor, handle)).info
     except LociError:
         return None

@@ -21,6 +21,7 @@ from loci.memfs.repository import Repositories
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models
+from loci.model.brought import BroughtModels
 from loci.net import Door
 from loci.store.base import Store
 from loci.tools.base import BuiltinTool, ToolRunner
@@ -37,6 +38,7 @@ class Core:
     clock: Clock
     store: Store
     models: Models
+    brought: BroughtModels
     kit: Kit
     runs: Runs
     jobs: Jobs

@@ -238,6 +238,32 @@ class EmbeddingModelShape(EmbeddingConfigShape):
 
 
 @exact
+class ProviderShape(TypedDict):
+    """A provider that was brought. Its keys are kept sealed and are not shown, so their fields are null."""
+
+    id: str
+    name: str
+    provider_type: str
+    provider_category: Literal["byok"]
+    api_key: None
+    base_url: str | None
+    access_key: None
+    region: str | None
+    api_version: str | None
+    updated_at: Time
+    last_synced: Time
+    api_key_enc: None
+    access_key_enc: None
+
+
+@exact
+class DoneShape(TypedDict):
+    """That it was done, or that all is well."""
+
+    message: str
+
+
+@exact
 class PassageShape(TypedDict):
     """A note in archival memory."""
 

@@ -37,6 +37,8 @@ _ENDPOINT_TYPES = frozenset(
     }
 )
 
+_MORE_TYPES = frozenset({"cerebras", "sglang", "zai_coding", "moonshot", "moonshot_coding"})
+
 TEMPERATURE = 1.0
 """What clients are told where nothing was chosen, as the field must be a number; the provider chooses then."""
 
@@ -151,6 +153,13 @@ def endpoint_type(provider_type: str) -> str:
     return provider_type if provider_type in _ENDPOINT_TYPES else "openai"
 
 
+def provider_kind(provider_type: str) -> str:
+    """The same in the words for providers, of which there are a few more."""
+    if provider_type in _MORE_TYPES:
+        return provider_type
+    return "lmstudio_openai" if provider_type == "lmstudio" else endpoint_type(provider_type)
+
+
 def llm_config(info: ModelInfo, window_tokens: int, settings: JsonObject) -> WireObject:
     """The deprecated description of a model that older clients read."""
     return {
@@ -159,7 +168,7 @@ def llm_config(info: ModelInfo, window_tokens: int, settings: JsonObject) -> Wir
         "model_endpoint_type": endpoint_type(info.provider_type),
         "model_endpoint": info.endpoint,
         "provider_name": info.provider,
-        "provider_category": "base",
+        "provider_category": "byok" if info.brought else "base",
         "model_wrapper": None,
         "context_window": window_tokens,
         "put_inner_thoughts_in_kwargs": False,
@@ -189,7 +198,7 @@ def wire_model(info: ModelInfo) -> WireObject:
     return {
         **llm_config(info, info.window_tokens, {}),
         "name": info.name,
-        "provider_type": endpoint_type(info.provider_type),
+        "provider_type": provider_kind(info.provider_type),
         "max_context_window": info.window_tokens,
         "max_tokens": info.output_tokens_max,
         "model_type": "llm",
@@ -219,6 +228,6 @@ def wire_embedding(info: EmbeddingInfo) -> WireObject:
         "name": info.name,
         "display_name": info.handle,
         "provider_name": info.provider,
-        "provider_type": endpoint_type(info.provider_type),
+        "provider_type": provider_kind(info.provider_type),
         "model_type": "embedding",
     }

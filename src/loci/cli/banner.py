@@ -10,6 +10,7 @@ from loci.cli import screen
 from loci.config import Settings
 from loci.model.demo import SETUP
 from loci.store.owner import database_file
+from loci.types.actor import Actor
 
 log = logging.getLogger(__name__)
 
@@ -63,5 +64,5 @@ def key_line(settings: Settings) -> tuple[str, str]:
 
 async def default_model(core: Core) -> tuple[str, int]:
     """The handle that an agent without a choice gets, and how many real models there are."""
-    listed = await core.models.list_models()
+    listed = await core.models.list_models(Actor())
     return core.models.default_model or screen.SCRIPTED, sum(info.handle != screen.SCRIPTED for info in listed)

@@ -29,9 +29,9 @@ from mcp_types import (
     PaginatedRequestParams,
 )
 
+from loci.carrier import Carrier
 from loci.errors import LociError, McpFailed, McpTimedOut
 from loci.mcp.base import CLOSE_TIMEOUT_S, Dial, SessionOver
-from loci.mcp.carrier import Carrier
 from loci.mcp.configs import request_headers
 from loci.mcp.grants import CONSENT_TIMEOUT_S
 from loci.mcp.mending import Watched, text_of

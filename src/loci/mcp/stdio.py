@@ -23,8 +23,8 @@ from mcp.client._transport import TransportStreams
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
+from loci.carrier import MESSAGE_MAX_BYTES
 from loci.errors import McpFailed
-from loci.mcp.carrier import MESSAGE_MAX_BYTES
 from loci.types.mcp import StdioConfig
 
 log = logging.getLogger(__name__)

@@ -75,7 +75,7 @@ class Embedding:
 
     async def _query(self, actor: Actor, keys: Sequence[ScopeKey], handle: str | None, text: str) -> QueryVector | None:
         """The vector by one model, after missing vectors were filled in as far as a search may wait for them."""
-        embedder = await self._embedder(handle)
+        embedder = await self._embedder(actor, handle)
         if embedder is None or not text.strip():
             return None
         try:
@@ -92,7 +92,7 @@ class Embedding:
 
     async def catch_up(self, actor: Actor, key: ScopeKey, handle: str | None) -> None:
         """Fill in everything that is missing and sweep away what other models left. Raises ModelFailure."""
-        embedder = await self._embedder(handle)
+        embedder = await self._embedder(actor, handle)
         if embedder is None:
             return
         await self._fill(actor, key, embedder, None)
@@ -141,11 +141,11 @@ class Embedding:
         texts = self._texts_of(tx, actor, seqs) if seqs else {}
         return seqs, [texts.get(seq, "") for seq in seqs]
 
-    async def _embedder(self, handle: str | None) -> Embedder | None:
+    async def _embedder(self, actor: Actor, handle: str | None) -> Embedder | None:
         if handle is None:
             return None
         try:
-            return await self._models.embedder(handle)
+            return await self._models.embedder(actor, handle)
         except LociError:
             return None
 

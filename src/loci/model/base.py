@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from loci.errors import ModelFault
+from loci.types.actor import Actor
 from loci.types.agents import ModelSettings
 from loci.types.json import EMPTY, JsonObject
 from loci.types.messages import Message, Part
@@ -37,6 +38,8 @@ class ModelInfo:
     price_input_usd: float | None = None
     """US dollars for a million prompt tokens; None when unknown (local models: 0)."""
     price_output_usd: float | None = None
+    brought: bool = False
+    """Whether an organisation brought its provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,21 +160,21 @@ class Embedder(Protocol):
 
 
 class Models(Protocol):
-    """The models of one server, by handle."""
+    """The models of one server, by handle. An organisation has what the operator set up, and what it brought itself."""
 
-    async def model(self, handle: str) -> Model:
+    async def model(self, actor: Actor, handle: str, /) -> Model:
         """The model behind a handle or alias. Raises NotFound with near names as the hint."""
         ...
 
-    async def embedder(self, handle: str) -> Embedder:
+    async def embedder(self, actor: Actor, handle: str, /) -> Embedder:
         """The embedding model behind a handle. Raises NotFound."""
         ...
 
-    async def list_models(self) -> Sequence[ModelInfo]:
+    async def list_models(self, actor: Actor, /) -> Sequence[ModelInfo]:
         """What is really there now, asked of the servers (cached for a short time)."""
         ...
 
-    async def list_embedders(self) -> Sequence[EmbeddingInfo]:
+    async def list_embedders(self, actor: Actor, /) -> Sequence[EmbeddingInfo]:
         """The embedding models that are really there now."""
         ...
 
@@ -188,16 +191,18 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderConfig:
-    """A place where models come from, as the operator set it up. `name` is the first half of its handles."""
+    """A place where models come from, as the operator or a user set it up. `name` is the first half of its handles."""
 
     name: str
     provider_type: str
     """openai, anthropic, google_ai, ollama, lmstudio, vllm, llamacpp, openrouter, groq, deepseek … or scripted."""
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     wire: Literal["chat", "responses", "anthropic", "google", "scripted"] = "chat"
     configured: bool = True
     """False for a local server that is only looked for (Ollama, LM Studio on localhost)."""
+    brought: bool = False
+    """Whether an organisation brought it, instead of the operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

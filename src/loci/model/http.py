@@ -26,11 +26,14 @@ _HERE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 class Connections:
-    """The shared client. `connect_timeout_s` holds for each try to reach a server."""
+    """The shared client. `connect_timeout_s` holds for each try to reach a server; `transport` carries all requests."""
 
-    def __init__(self, *, clock: Clock, connect_timeout_s: float) -> None:
+    def __init__(
+        self, *, clock: Clock, connect_timeout_s: float, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
         self.clock = clock
         self._connect_timeout_s = connect_timeout_s
+        self._transport = transport
         self._client: httpx2.AsyncClient | None = None
 
     @property
@@ -42,6 +45,7 @@ class Connections:
                 limits=_LIMITS,
                 headers={"user-agent": f"loci/{version('loci-agents')}", "accept-encoding": "identity"},
                 mounts=dict.fromkeys(_HERE),
+                transport=self._transport,
             )
         return self._client
 
@@ -130,7 +134,7 @@ def transport_failed(error: Exception, secret: str | None) -> Failed:
         case httpx2.TimeoutException():
             return failed(ModelFault.TIMEOUT, f"No answer in time: {words}", secret=secret)
         case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
-            return failed(ModelFault.BAD_REQUEST, f"The address of the provider is no URL: {words}", secret=secret)
+            return failed(ModelFault.BAD_REQUEST, f"The address of the provider cannot be used: {words}", secret=secret)
         case httpx2.DecodingError():
             return failed(ModelFault.BAD_REPLY, words, secret=secret)
         case _:

@@ -55,7 +55,8 @@ class _NotSent(httpx2.RequestError):
 class LibraryModel:
     """One model of a provider whose wire is responses, anthropic or google. Holds one HTTP client, opened on first use.
 
-    `timeout_s` is the longest silence of the provider. `door` fetches pictures for a provider that takes no addresses.
+    `timeout_s` is the longest silence of the provider. `door` fetches pictures for a provider that takes no addresses,
+    `transport` carries the requests to the provider itself.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class LibraryModel:
         *,
         timeout_s: float,
         door: Door | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._info = info
         self._provider = provider
         self._timeout = httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s), pool=_CONNECT_S)
         self._door = door or Door()
+        self._transport = transport
         self._http: httpx2.AsyncClient | None = None
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
@@ -135,6 +138,7 @@ class LibraryModel:
                     limits=_LIMITS,
                     event_hooks=hooks,
                     mounts=dict.fromkeys(_HERE),
+                    transport=self._transport,
                 )
                 self._wire = build(self._info, self._provider, self._http)
             return self._wire

@@ -77,6 +77,12 @@ class Lister:
             case "chat" | "responses":
                 return await self._of_copies(asking)
 
+    async def accepts(self, provider: ProviderConfig, *, timeout_s: float) -> None:
+        """Have the provider say whether the key is good. Raises ModelFailure."""
+        if provider.provider_type == "openrouter":  # whose list of models is open to everyone
+            await _Asking(self._connections, provider, timeout_s).get("/key")
+        await self.models(provider, timeout_s=timeout_s)
+
     async def _of_copies(self, asking: "_Asking") -> Sequence[Found]:
         if asking.provider.provider_type == "ollama":
             return await self._of_ollama(asking)

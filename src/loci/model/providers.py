@@ -5,6 +5,8 @@ import importlib
 from collections.abc import Callable
 from typing import cast
 
+import httpx2
+
 from loci.clock import Clock
 from loci.config import Settings
 from loci.model.base import Model, ModelInfo, ProviderConfig
@@ -21,25 +23,27 @@ __all__ = ["ProviderRegistry", "ProviderStatus", "ScriptedModel", "build_models"
 _Build = Callable[..., Model]
 
 
-def build_models(settings: Settings, *, clock: Clock) -> ProviderRegistry:
-    """All models that the settings name or that can be found. Opens nothing; close it with `aclose`."""
-    connections = Connections(clock=clock, connect_timeout_s=settings.model_connect_timeout_s)
+def build_models(
+    settings: Settings, *, clock: Clock, transport: httpx2.AsyncBaseTransport | None = None
+) -> ProviderRegistry:
+    """All models that the settings name or that can be found. Opens nothing; close it with `aclose`.
+
+    `transport` carries the requests to all of them, where they may not go out freely.
+    """
+    timeout_s = settings.model_timeout_s
+    connections = Connections(clock=clock, connect_timeout_s=settings.model_connect_timeout_s, transport=transport)
     encoders: dict[Dialect, Encoder] = {}
 
     async def make(info: ModelInfo, provider: ProviderConfig) -> Model:
         if provider.wire != "chat":
-            return RetryModel(await _library(info, provider, settings.model_timeout_s), clock=clock)
+            library = await asyncio.to_thread(_library_model)
+            return RetryModel(library(info, provider, timeout_s=timeout_s, transport=transport), clock=clock)
         dialect = dialect_of(info, provider)
         encoder = encoders.setdefault(dialect, Encoder(dialect))
-        chat = ChatModel(info, provider, connections, encoder=encoder, timeout_s=settings.model_timeout_s)
+        chat = ChatModel(info, provider, connections, encoder=encoder, timeout_s=timeout_s)
         return RetryModel(chat, clock=clock)
 
     return ProviderRegistry(settings, clock=clock, connections=connections, make=make)
-
-
-async def _library(info: ModelInfo, provider: ProviderConfig, timeout_s: float) -> Model:
-    build = await asyncio.to_thread(_library_model)
-    return build(info, provider, timeout_s=timeout_s)
 
 
 def _library_model() -> _Build:

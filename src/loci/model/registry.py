@@ -147,6 +147,7 @@ class ProviderRegistry:
             endpoint=config.base_url,
             display_name=found.display_name,
             supports_images=found.supports_images is not False,
+            brought=config.brought,
             price_input_usd=_given(
                 override.price_input_usd, found.price_input_usd, priced and priced.price_input_usd, free
             ),
@@ -325,11 +326,13 @@ class ProviderRegistry:
             if found.kind == kind
         ]
         handles.append(BUILT_IN.handle if embedding else SCRIPTED)
-        name = resolved.partition("/")[2] or resolved
+        provider, _, rest = resolved.partition("/")
+        name = rest or resolved
         near = get_close_matches(resolved, handles, n=3, cutoff=0.7)
         near += [other for other in handles if len(name) > 2 and name in other][:3]
         hint = f"Near to it: {', '.join(dict.fromkeys(near))}." if near else f"There are: {', '.join(handles[:5])}."
-        return NotFound(f"There is no {'embedding model' if embedding else 'model'} '{handle}'.", hint=hint)
+        missing = f", as there is no provider '{provider}'" if rest and self._place(provider) is None else ""
+        return NotFound(f"There is no {'embedding model' if embedding else 'model'} '{handle}'{missing}.", hint=hint)
 
 
 def _given(*choices: float | None) -> float | None:

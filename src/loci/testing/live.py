@@ -45,12 +45,13 @@ async def serving(
     settings: Settings | None = None,
     embedder: Embedder | None = None,
     any_handle: bool = True,
+    real_models: bool = False,
 ) -> AsyncGenerator[Live]:
     """Serve until the block is left. By default the model is a double without steps: `live.model.add(...)`, and stands
-    for every handle, unless `any_handle` is False.
+    for every handle, unless `any_handle` is False. With `real_models` there are those that the settings name.
     """
     chosen = model or ScriptedModel.of()
-    models = FixedModels(chosen, embedder=embedder, any_handle=any_handle)
+    models = None if real_models else FixedModels(chosen, embedder=embedder, any_handle=any_handle)
     app = build(settings or live_settings(folder), Doubles(models=models))
     # The protocol is named because asyncio turns off Nagle's delay only for sockets that say they are TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:

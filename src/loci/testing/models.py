@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from loci.errors import NotFound
 from loci.model.base import Embedder, EmbeddingInfo, Model, ModelInfo
+from loci.types.actor import Actor
 
 
 class FixedModels:
@@ -14,7 +15,7 @@ class FixedModels:
         self._embedder = embedder
         self._any_handle = any_handle
 
-    async def model(self, handle: str) -> Model:
+    async def model(self, _actor: Actor, handle: str) -> Model:
         """The model of that handle, or the first. Raises NotFound."""
         if handle in self._models:
             return self._models[handle]
@@ -22,17 +23,17 @@ class FixedModels:
             return next(iter(self._models.values()))
         raise NotFound(f"There is no model '{handle}'.")
 
-    async def embedder(self, handle: str) -> Embedder:
+    async def embedder(self, _actor: Actor, handle: str) -> Embedder:
         """The one embedder. Raises NotFound if there is none."""
         if self._embedder is None:
             raise NotFound(f"There is no embedding model '{handle}'.")
         return self._embedder
 
-    async def list_models(self) -> Sequence[ModelInfo]:
+    async def list_models(self, _actor: Actor) -> Sequence[ModelInfo]:
         """The given models."""
         return [model.info for model in self._models.values()]
 
-    async def list_embedders(self) -> Sequence[EmbeddingInfo]:
+    async def list_embedders(self, _actor: Actor) -> Sequence[EmbeddingInfo]:
         """The given embedder, if any."""
         return [] if self._embedder is None else [self._embedder.info]
 

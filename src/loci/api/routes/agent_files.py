@@ -55,7 +55,7 @@ async def list_agent_folders(agent_id: AgentId, services: Services, actor: Actor
     """The folders of an agent, the one attached last first unless asked otherwise."""
     await services.store.read(agents.get, actor, agent_id)
     held = page_of(await services.store.read(folders.of_agent, actor, agent_id), page)
-    return json_answer([await shown(services, folder) for folder in held])
+    return json_answer([await shown(services, actor, folder) for folder in held])
 
 
 @router.get("/agents/{agent_id}/files", response_model=AgentFilesShape)

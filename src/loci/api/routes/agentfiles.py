@@ -79,8 +79,8 @@ async def file_of(core: Core, actor: actors.Actor, agent_id: str, asked: ExportI
     thread = None if asked.conversation_id == MAIN_THREAD else asked.conversation_id
     with_messages = not asked.scrub_messages
     found = await core.store.read(exported, actor, agent_id, thread, with_messages=with_messages)
-    model = await model_info(core, found.agent.model) or unknown_model(found.agent)
-    embedding = await embedding_info(core, found.agent.embedding)
+    model = await model_info(core, actor, found.agent.model) or unknown_model(found.agent)
+    embedding = await embedding_info(core, actor, found.agent.embedding)
     skills = [cast("JsonObject", skill.model_dump()) for skill in asked.skills]
     at = wire_moment(core.clock.now())
     return await asyncio.to_thread(wire_file, found, model, embedding, skills=skills, exported_at=at)
@@ -116,9 +116,9 @@ async def import_agents(  # noqa: PLR0917  one argument for each field of the fo
         secrets=_secrets("env_vars_json", env_vars_json) | _secrets("secrets", secrets),
     )
     for handle in filter(None, [wishes.model]):
-        await services.models.model(handle)
+        await services.models.model(actor, handle)
     for handle in filter(None, [wishes.embedding]):
-        await services.models.embedder(handle)
+        await services.models.embedder(actor, handle)
     document = await asyncio.to_thread(parse, await file.read())
     imported = await imported_from(services, actor, document, wishes, override_tools=override_existing_tools)
     return json_answer(imported)

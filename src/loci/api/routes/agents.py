@@ -113,8 +113,8 @@ async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Respo
         identities=made.identities,
         group=made.group,
         secrets=body.environment() or {},
-        model=await model_info(services, made.agent.model),
-        embedding=await embedding_info(services, made.agent.embedding),
+        model=await model_info(services, actor, made.agent.model),
+        embedding=await embedding_info(services, actor, made.agent.embedding),
     )
     return json_answer(wire_agent(view))
 
@@ -136,9 +136,9 @@ async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Service
     """Change an agent; what is not named stays."""
     handle = body.handle()
     if handle is not None:
-        await services.models.model(handle)
+        await services.models.model(actor, handle)
     if body.embedding is not None:
-        await services.models.embedder(body.embedding)
+        await services.models.embedder(actor, body.embedding)
     sealed = _sealed(services, actor, body)
     change = AgentChange(
         agent_id=agent_id,

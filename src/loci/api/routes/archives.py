@@ -39,7 +39,7 @@ UNIT_BYTES: dict[Unit, int] = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3,
 
 
 async def _wire(core: Core, actor: actors.Actor, archive: Archive) -> WireObject:
-    return wire_archive(archive, actor.organization_id, await embedding_info(core, archive.embedding))
+    return wire_archive(archive, actor.organization_id, await embedding_info(core, actor, archive.embedding))
 
 
 class ArchiveIn(Body):
@@ -85,7 +85,7 @@ async def create_archive(body: ArchiveIn, services: Services, actor: Actor) -> R
     """Make an archive; it is attached to nobody."""
     handle = body.handle(services.models.default_embedder)
     if handle is not None:
-        await services.models.embedder(handle)
+        await services.models.embedder(actor, handle)
     archive = Archive(id=new_id("archive"), name=body.name, description=body.description, embedding=handle)
     now = services.clock.now()
     made = await services.store.write(archives.insert, actor, author_of(actor), archive, now)

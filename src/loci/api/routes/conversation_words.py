@@ -128,16 +128,16 @@ async def summarize_conversation(
     about = await services.store.read(_about, actor, conversation_id, wanted)
     if not about.transcript:
         raise BadRequest("Nothing was said here yet.")
-    handle = await _known(services, wanted.model) or about.handle
+    handle = await _known(services, actor, wanted.model) or about.handle
     system = wanted.prompt or summary_prompt("all")
-    answer = await ask(services.kit, about.transcript, system=system, handle=handle)
+    answer = await ask(services.kit, actor, about.transcript, system=system, handle=handle)
     return json_answer({"summary": answer.text.strip()})
 
 
-async def _known(core: Core, handle: str | None) -> str | None:
+async def _known(core: Core, actor: actors.Actor, handle: str | None) -> str | None:
     """The model that the client would like, if there is one of that name: clients name those of their own hosts."""
     try:
-        return None if handle is None else (await core.models.model(handle)).info.handle
+        return None if handle is None else (await core.models.model(actor, handle)).info.handle
     except NotFound:
         return None
 

@@ -102,7 +102,7 @@ class EphemeralIn(ConversationIn):
 async def create_ephemeral_conversation(body: EphemeralIn, services: Services, actor: Actor) -> Response:
     """Begin a conversation with no memory but its own: a hidden agent without blocks and tools stands behind it."""
     if body.model is not None:
-        await services.models.model(body.model)
+        await services.models.model(actor, body.model)
     wanted = NewAgent(
         name="Ephemeral conversation",
         system=body.system,

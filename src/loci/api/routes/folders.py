@@ -25,6 +25,7 @@ from loci.files.intake import Duplicates, Upload
 from loci.ids import new_id
 from loci.store import chunks, files, folders
 from loci.store.base import Transaction
+from loci.types import actor as actors
 from loci.types import files as values
 from loci.types.files import Folder
 from loci.types.json import JsonObject
@@ -96,9 +97,9 @@ class FolderChangeIn(Body):
         return replace(folder, **fields)
 
 
-async def shown(core: Core, folder: Folder) -> WireObject:
+async def shown(core: Core, actor: actors.Actor, folder: Folder) -> WireObject:
     """A folder as clients see it."""
-    return wire_folder(folder, await embedding_info(core, folder.embedding))
+    return wire_folder(folder, await embedding_info(core, actor, folder.embedding))
 
 
 @two_names(router, "GET", "/{family}", list[FolderShape])
@@ -108,7 +109,7 @@ async def list_folders(services: Services, actor: Actor, page: OldestFirst, name
     def found(tx: Transaction) -> list[Folder]:
         return folders.listing(tx, actor, page, name=name)
 
-    return json_answer([await shown(services, folder) for folder in await services.store.read(found)])
+    return json_answer([await shown(services, actor, folder) for folder in await services.store.read(found)])
 
 
 @two_names(router, "POST", "/{family}", FolderShape)
@@ -116,7 +117,7 @@ async def create_folder(body: FolderIn, services: Services, actor: Actor) -> Res
     """Make a folder."""
     handle = body.handle(services.models.default_embedder)
     if handle is not None:
-        await services.models.embedder(handle)
+        await services.models.embedder(actor, handle)
     folder = Folder(
         id=new_id("source"),
         name=body.name,
@@ -126,7 +127,7 @@ async def create_folder(body: FolderIn, services: Services, actor: Actor) -> Res
         metadata=cast("JsonObject", body.metadata or {}),
     )
     made = await services.store.write(folders.insert, actor, folder, services.clock.now())
-    return json_answer(await shown(services, made))
+    return json_answer(await shown(services, actor, made))
 
 
 @two_names(router, "GET", "/{family}/count", int)
@@ -155,7 +156,7 @@ async def retrieve_folder_id(
 @two_names(router, "GET", "/{family}/{folder_id}", FolderShape)
 async def retrieve_folder(folder_id: FolderId, services: Services, actor: Actor) -> Response:
     """One folder."""
-    return json_answer(await shown(services, await services.store.read(folders.get, actor, folder_id)))
+    return json_answer(await shown(services, actor, await services.store.read(folders.get, actor, folder_id)))
 
 
 @two_names(router, "PATCH", "/{family}/{folder_id}", FolderShape)
@@ -166,7 +167,7 @@ async def modify_folder(folder_id: FolderId, body: FolderChangeIn, services: Ser
         folder = body.changed(folders.get(tx, actor, folder_id))
         return folders.update(tx, actor, folder, services.clock.now())
 
-    return json_answer(await shown(services, await services.store.write(change)))
+    return json_answer(await shown(services, actor, await services.store.write(change)))
 
 
 @two_names(router, "DELETE", "/{family}/{folder_id}")

@@ -12,7 +12,7 @@ from loci.api.core import Actor, Services
 from loci.api.parameters import Limit, Order
 from loci.api.shapes import EmbeddingModelShape, HealthShape
 from loci.api.shapes_agents import ModelShape
-from loci.api.wire_values import wire_embedding, wire_model
+from loci.api.wire_values import provider_kind, wire_embedding, wire_model
 from loci.store import agents
 from loci.store.base import Transaction
 
@@ -22,26 +22,28 @@ router = new_router("models")
 @router.get("/models", response_model=list[ModelShape])
 async def list_models(
     services: Services,
+    actor: Actor,
     provider_name: str | None = None,
     provider_category: Annotated[list[str] | None, Query()] = None,
     provider_type: str | None = None,
 ) -> Response:
     """Language models that are really there, asked of their servers."""
-    found = await services.models.list_models() if not provider_category or "base" in provider_category else ()
     return json_answer(
         [
             wire_model(info)
-            for info in found
-            if provider_name in {None, info.provider} and provider_type in {None, info.provider_type}
+            for info in await services.models.list_models(actor)
+            if provider_name in {None, info.provider}
+            and provider_type in {None, info.provider_type, provider_kind(info.provider_type)}
+            and (not provider_category or ("byok" if info.brought else "base") in provider_category)
         ]
     )
 
 
 @router.get("/models/embeddings", response_model=list[EmbeddingModelShape])
 @router.get("/models/embedding", response_model=list[EmbeddingModelShape])
-async def list_embedding_models(services: Services) -> Response:
+async def list_embedding_models(services: Services, actor: Actor) -> Response:
     """Embedding models that are really there."""
-    return json_answer([wire_embedding(info) for info in await services.models.list_embedders()])
+    return json_answer([wire_embedding(info) for info in await services.models.list_embedders(actor)])
 
 
 @router.get("/health", response_model=HealthShape)

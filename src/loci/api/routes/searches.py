@@ -174,6 +174,7 @@ async def generate(
     wanted = None if schema is None else {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     answer = await ask(
         services.kit,
+        actor,
         body.prompt,
         system=body.system_prompt or "",
         handle=body.override_model or agent.model,

@@ -78,7 +78,7 @@ class WishIn(Body):
 
 
 @router.post("/tools/generate-tool", response_model=WrittenToolShape)
-async def generate_tool(body: WishIn, services: Services) -> Response:
+async def generate_tool(body: WishIn, services: Services, actor: Actor) -> Response:
     """Let the default model, or the one named by `handle`, write a tool. It is not stored and not run."""
     wish = Wish(
         name=body.tool_name,
@@ -87,7 +87,7 @@ async def generate_tool(body: WishIn, services: Services) -> Response:
         faults=body.validation_errors,
         handle=body.handle,
     )
-    written = await write_tool(services.kit, wish)
+    written = await write_tool(services.kit, actor, wish)
     schema = written.schema
     tool = Tool(
         id=new_id("tool"),
