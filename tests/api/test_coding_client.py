@@ -19,6 +19,6 @@ async def test_the_questions_at_the_start_are_answered(tmp_path):
 async def test_what_only_a_hosted_service_has_is_not_found(tmp_path):
     async with client_of(tmp_path) as client:
         agent = await client.sdk.agents.create(name="coder")
-        for path in ("/v1/models/catalog", "/v1/metadata/balance", f"/v1/agents/{agent.id}/reflection"):
+        for path in ("/v1/models/catalog", f"/v1/agents/{agent.id}/reflection"):
             assert (await client.http.get(path)).status_code == 404
         assert (await client.http.get(f"/v1/agents/agent-{MISSING}/repositories")).status_code == 404

@@ -137,6 +137,8 @@ async def all_requests(client: Client) -> list[tuple[str, str, Any]]:
         ("DELETE", job, None),
         ("GET", "/v1/models", None),
         ("GET", "/v1/models/embedding", None),
+        ("GET", "/v1/models/embeddings", None),
+        ("GET", f"{agent}/core-memory/variables", None),
         ("GET", "/v1/health", None),
         ("GET", "/v1/ready", None),
         ("GET", "/v1/tags", None),

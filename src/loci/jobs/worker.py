@@ -177,9 +177,9 @@ class Jobs:
                 if not await self._store.write(jobs.renew, job.id, until):
                     raise asyncio.CancelledError
         finally:
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+            work.cancel()
+            # Also when it is done: it may have failed in the moment in which it was called off.
+            await asyncio.gather(work, return_exceptions=True)
 
     async def _end(self, job: Job, error: str, *, final: bool) -> None:
         now = self._clock.now()
