@@ -1,16 +1,17 @@
 """Request bodies: bounded in size and depth, strict JSON, and free of what a database cannot hold."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, params
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loci.api.auth import refuse
+from loci.api.shapes import ErrorShape, InvalidShape
 from loci.errors import TooLarge
 
 DEPTH_MAX = 100
@@ -56,9 +57,12 @@ class JsonRoute(APIRoute):
         return handle
 
 
-def new_router(tag: str) -> APIRouter:
+def new_router(tag: str, dependencies: Sequence[params.Depends] = ()) -> APIRouter:
     """A router for routes under /v1. Paths are written without a slash at the end (see `server.Slashes`)."""
-    return APIRouter(prefix="/v1", tags=[tag], route_class=JsonRoute)
+    refusals: dict[int | str, dict[str, Any]] = {422: {"model": InvalidShape}, "4XX": {"model": ErrorShape}}
+    return APIRouter(
+        prefix="/v1", tags=[tag], route_class=JsonRoute, responses=refusals, dependencies=list(dependencies)
+    )
 
 
 def _depth_over(value: object, levels: int) -> bool:

@@ -1,4 +1,4 @@
-"""All routes, in the order in which the API document lists them."""
+"""All routes, in the order in which they are tried and the API document lists them: first what is asked for most."""
 
 from loci.api.routes import (
     access,
@@ -40,6 +40,8 @@ from loci.api.routes import (
 
 ROUTERS = (
     searches.router,
+    batches.router,
+    messages.router,
     agentfiles.router,
     agents.router,
     agent_memory.router,
@@ -51,8 +53,6 @@ ROUTERS = (
     groups.router,
     memory_history.router,
     memfs.router,
-    batches.router,
-    messages.router,
     schedules.router,
     conversation_words.router,
     conversations.router,

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
 from loci.api.answers import json_answer
-from loci.api.bodies import JsonRoute
+from loci.api.bodies import new_router
 from loci.api.core import ONLY_OPERATOR, Services
 from loci.api.parameters import UUID, Cursor, Limit, Moment, page
 from loci.api.requests_agents import NAME_MAX_CHARS, Body, Name
@@ -25,7 +25,7 @@ from loci.types.actor import Actor
 from loci.types.keys import ApiKey, Organization, User
 from loci.types.paging import Page
 
-router = APIRouter(prefix="/v1/admin", tags=["admin"], route_class=JsonRoute, dependencies=[ONLY_OPERATOR])
+router = new_router("admin", dependencies=[ONLY_OPERATOR])
 
 Called = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
 UserName = Annotated[str, Field(pattern=f"^user-{UUID}$")]
@@ -103,7 +103,7 @@ def wire_key(key: ApiKey, text: str | None = None) -> WireObject:
     }
 
 
-@router.get("/orgs", response_model=list[OrganizationShape])
+@router.get("/admin/orgs", response_model=list[OrganizationShape])
 async def list_organizations(
     services: Services, after: Cursor = None, limit: Limit = None, name: Name | None = None
 ) -> Response:
@@ -112,7 +112,7 @@ async def list_organizations(
     return json_answer([wire_organization(item) for item in found])
 
 
-@router.post("/orgs", response_model=OrganizationShape)
+@router.post("/admin/orgs", response_model=OrganizationShape)
 async def create_organization(body: OrganizationIn, services: Services) -> Response:
     """Make an organisation, with the tools that come with the server."""
     now = services.clock.now()
@@ -131,7 +131,7 @@ async def create_organization(body: OrganizationIn, services: Services) -> Respo
     return json_answer(wire_organization(wanted))
 
 
-@router.patch("/orgs", response_model=OrganizationShape)
+@router.patch("/admin/orgs", response_model=OrganizationShape)
 async def update_organization(org_id: OrganizationId, body: OrganizationIn, services: Services) -> Response:
     """Change an organisation; what is not named stays."""
 
@@ -145,7 +145,7 @@ async def update_organization(org_id: OrganizationId, body: OrganizationIn, serv
     return json_answer(wire_organization(await services.store.write(change)))
 
 
-@router.delete("/orgs", response_model=OrganizationShape)
+@router.delete("/admin/orgs", response_model=OrganizationShape)
 async def delete_organization(org_id: OrganizationId, services: Services) -> Response:
     """Delete an organisation that has no agents, blocks, archives and folders any more, with its users and keys."""
     deleted = await services.store.write(organizations.delete, org_id)
@@ -153,7 +153,7 @@ async def delete_organization(org_id: OrganizationId, services: Services) -> Res
     return json_answer(wire_organization(deleted))
 
 
-@router.get("/users", response_model=list[UserShape])
+@router.get("/admin/users", response_model=list[UserShape])
 async def list_users(
     services: Services, after: Cursor = None, limit: Limit = None, org_id: OrganizationId | None = None
 ) -> Response:
@@ -163,7 +163,7 @@ async def list_users(
     return json_answer([wire_user(user) for user in found])
 
 
-@router.post("/users", response_model=UserShape)
+@router.post("/admin/users", response_model=UserShape)
 async def create_user(body: UserIn, services: Services) -> Response:
     """Make a user of an organisation."""
 
@@ -175,7 +175,7 @@ async def create_user(body: UserIn, services: Services) -> Response:
     return json_answer(wire_user(await services.store.write(make)))
 
 
-@router.put("/users", response_model=UserShape)
+@router.put("/admin/users", response_model=UserShape)
 async def update_user(body: UserChangeIn, services: Services) -> Response:
     """Call a user something else."""
 
@@ -188,7 +188,7 @@ async def update_user(body: UserChangeIn, services: Services) -> Response:
     return json_answer(wire_user(await services.store.write(change)))
 
 
-@router.delete("/users", response_model=UserShape)
+@router.delete("/admin/users", response_model=UserShape)
 async def delete_user(user_id: UserId, services: Services) -> Response:
     """Delete a user with its keys. What was made in its name stays."""
     deleted = await services.store.write(organizations.delete_user, user_id)
@@ -196,7 +196,7 @@ async def delete_user(user_id: UserId, services: Services) -> Response:
     return json_answer(wire_user(deleted, is_deleted=True))
 
 
-@router.get("/keys", response_model=list[KeyShape])
+@router.get("/admin/keys", response_model=list[KeyShape])
 async def list_keys(
     services: Services, after: Cursor = None, limit: Limit = None, org_id: OrganizationId | None = None
 ) -> Response:
@@ -206,7 +206,7 @@ async def list_keys(
     return json_answer([wire_key(key) for key in found])
 
 
-@router.post("/keys", response_model=KeyShape)
+@router.post("/admin/keys", response_model=KeyShape)
 async def create_key(body: KeyIn, services: Services) -> Response:
     """Make a key. The answer is the only one that holds it."""
 
@@ -242,7 +242,7 @@ def _holder(tx: Transaction, services: Services, body: KeyIn) -> User:
     return user
 
 
-@router.delete("/keys/{key_id}", response_model=KeyShape)
+@router.delete("/admin/keys/{key_id}", response_model=KeyShape)
 async def revoke_key(key_id: KeyId, services: Services) -> Response:
     """Make a key worth nothing, at once."""
     revoked = await services.store.write(keys.revoke, key_id, services.clock.now())
