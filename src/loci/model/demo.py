@@ -15,9 +15,9 @@ from loci.types.messages import Message, Role, ToolResult
 from loci.types.tools import ToolSchema
 
 SETUP = (
-    "To give this agent a real model, set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY and start the server "
-    "again, or just start Ollama or LM Studio on this machine: they are found by themselves. Then choose the model "
-    "in the settings of this agent."
+    "For a real model, set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY and start the server again, or just "
+    "start Ollama or LM Studio on this machine: they are found by themselves. An agent that is there already keeps "
+    "the stand-in until you choose another model in its settings."
 )
 WHO = "I am a scripted stand-in, not a language model: I only understand a few phrases."
 
