@@ -1,5 +1,9 @@
 """Second names of routes give what the first ones give."""
 
+import asyncio
+
+from loci.model.script import Wait
+from loci.types.runs import StopReason
 from tests.api.clients import MISSING, client_of
 
 
@@ -49,6 +53,25 @@ async def test_what_belongs_to_a_deployment_is_made_listed_and_deleted_together(
         assert await client.get("/v1/groups/") == []
         assert [item["id"] for item in await client.get("/v1/blocks/")] == [elsewhere.json()["id"]]
         assert (await client.get(f"{at}/deployment/mine"))["total_count"] == 0
+
+
+async def test_agents_of_a_deployment_go_as_any_agent_goes(tmp_path):
+    async with client_of(tmp_path) as client:
+        at = "/v1/_internal_templates"
+        body = {"name": "Ada", **OWNER, "entity_id": "agent-0", "enable_sleeptime": True, "memory_blocks": []}
+        agent_id = (await client.http.post(f"{at}/agents", json=body)).json()["id"]
+        assert await client.get("/v1/agents/count") == 2
+        assert (await client.http.get(f"/v1/git/{agent_id}/state.git/info/refs?service=git-upload-pack")).is_success
+        cached = client.live.core.settings.home / "git" / f"{agent_id}.git"
+        assert cached.exists()
+        client.live.model.add([Wait(3600)])
+        run = await client.sdk.agents.messages.create_async(agent_id, input="Hello.")
+        at_work = client.live.core.runs.live(run.id)
+        assert at_work is not None
+        assert (await client.http.delete(f"{at}/deployment/mine")).json()["deleted_agents"] == [agent_id]
+        assert (await asyncio.wait_for(at_work.ended(), 10)).ending.reason is StopReason.CANCELLED
+        assert await client.get("/v1/agents/count") == 0
+        assert not cached.exists()
 
 
 async def test_what_names_no_deployment_or_makes_no_sense_makes_nothing(tmp_path):

@@ -114,6 +114,16 @@ async def test_what_a_template_has_not_is_refused(tmp_path):
         assert (await client.http.post(at, json={**new, "name": "helper"})).status_code == 201
 
 
+async def test_a_template_does_not_know_a_deployment_that_is_deleted(tmp_path):
+    async with client_of(tmp_path) as client:
+        await _template(client)
+        made = await client.sdk.templates.agents.create("helper")
+        path = f"/v1/templates/default/helper/deployments/{made.deployment_id}/migrate"
+        assert (await client.http.post(path, json={"version": "1"})).status_code == 200
+        await client.http.delete(f"/v1/_internal_templates/deployment/{made.deployment_id}")
+        assert (await client.http.post(path, json={"version": "1"})).status_code == 404
+
+
 async def test_projects_keep_templates_apart(tmp_path):
     async with client_of(tmp_path) as client:
         agent = await _template(client)

@@ -12,6 +12,7 @@ INSERT = """
 insert into deployments (id, organization_id, project_id, template_id, variables, created_at, created_by)
 values (:id, :organization_id, :project_id, :template_id, :variables, :created_at, :created_by)"""
 SET_VARIABLES = "update deployments set variables = :variables where id = :id and organization_id = :organization_id"
+DELETE = "delete from deployments where id = :id and organization_id = :organization_id"
 BY_ID = "select variables from deployments where id = :id and organization_id = :organization_id"
 INSERT_BLOCK = """
 insert into deployment_blocks (block_id, organization_id, project_id, deployment_id, template_id, base_template_id,
@@ -75,6 +76,11 @@ def set_variables(tx: Transaction, actor: Actor, deployment_id: str, variables: 
         SET_VARIABLES,
         {"id": deployment_id, "organization_id": actor.organization_id, "variables": dump(variables)},
     )
+
+
+def delete(tx: Transaction, actor: Actor, deployment_id: str) -> None:
+    """Forget a deployment that nothing belongs to any more."""
+    tx.run(DELETE, {"id": deployment_id, "organization_id": actor.organization_id})
 
 
 def variables_of(tx: Transaction, actor: Actor, deployment_id: str) -> dict[str, str]:

@@ -791,3 +791,5 @@ create table providers (
     updated_by text
 );
 create unique index providers_by_name on providers (organization_id, name);
+
+create index deployments_by_template on deployments (template_id);

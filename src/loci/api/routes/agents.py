@@ -100,7 +100,7 @@ async def list_agents(  # noqa: PLR0917  one argument for each query parameter
 @router.post("/agents", response_model=AgentShape)
 async def create_agent(body: AgentIn, services: Services, actor: Actor) -> Response:
     """Make an agent."""
-    sealed = _sealed(services, actor, body)
+    sealed = sealed_secrets(services, actor, body)
     made = await creating.create(services.kit, actor, body.new_agent(sealed or {}))
     if body.folders():
         return json_answer(await wire_one(services, actor, made.agent.id))
@@ -139,7 +139,7 @@ async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Service
         await services.models.model(actor, handle)
     if body.embedding is not None:
         await services.models.embedder(actor, body.embedding)
-    sealed = _sealed(services, actor, body)
+    sealed = sealed_secrets(services, actor, body)
     change = AgentChange(
         agent_id=agent_id,
         become=lambda agent: _changed(agent, body, sealed),
@@ -153,7 +153,7 @@ async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Service
     return json_answer(await wire_one(services, actor, agent_id))
 
 
-def _sealed(core: Core, actor: actors.Actor, body: AgentFields) -> JsonObject | None:
+def sealed_secrets(core: Core, actor: actors.Actor, body: AgentFields) -> JsonObject | None:
     """Secrets as they are kept; None when the body has none."""
     plain = body.environment()
     return None if plain is None else {key: core.vault.seal(actor, key, text) for key, text in plain.items()}
@@ -202,14 +202,19 @@ def _changed(current: Agent, body: AgentChangeIn, sealed: JsonObject | None) -> 
 @router.delete("/agents/{agent_id}", response_model=MessageShape)
 async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> Response:
     """Forget an agent with its messages, and its sleep-time agent. Its blocks, tools and archives stay."""
-    companions = await services.store.read(groups.companions, actor, agent_id)
-    for doomed in (agent_id, *companions):
-        for run in await services.store.read(runs.active_of_agent, actor, doomed):
-            with suppress(Conflict):  # it ended by itself
-                await services.runs.cancel(actor, doomed, run_ids=[run.id])
-        await services.store.write(agents.delete, actor, creating.author_of(actor), doomed, services.clock.now())
-        await services.memfs.forget(doomed)
+    await forget_agent(services, actor, agent_id)
     return json_answer({"message": f"Agent id={agent_id} successfully deleted"})
+
+
+async def forget_agent(core: Core, actor: actors.Actor, agent_id: str) -> None:
+    """End what the agent does, and delete it and what is there for it alone. Raises NotFound."""
+    companions = await core.store.read(groups.companions, actor, agent_id)
+    for doomed in (agent_id, *companions):
+        for run in await core.store.read(runs.active_of_agent, actor, doomed):
+            with suppress(Conflict):  # it ended by itself
+                await core.runs.cancel(actor, doomed, run_ids=[run.id])
+        await core.store.write(agents.delete, actor, creating.author_of(actor), doomed, core.clock.now())
+        await core.memfs.forget(doomed)
 
 
 @router.get("/agents/{agent_id}/tools", response_model=list[ToolShape])

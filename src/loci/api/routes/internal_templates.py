@@ -1,5 +1,6 @@
 """Things that belong to a deployment of a template, made, listed and deleted one by one by those who deploy."""
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.requests_agents import LIST_MAX, AgentIn, BlockIn, Body, Name
+from loci.api.routes.agents import forget_agent, sealed_secrets
 from loci.api.routes.groups import GroupIn
 from loci.api.shapes import BlockShape
 from loci.api.shapes_agents import AgentShape, GroupShape
@@ -21,8 +23,9 @@ from loci.api.shapes_apart import DeploymentDeletedShape, DeploymentShape
 from loci.api.wire_groups import wire_group
 from loci.api.wire_messages import WireObject
 from loci.api.wire_values import wire_block
+from loci.errors import NotFound
 from loci.ids import new_id
-from loci.store import agents, blocks, deployments
+from loci.store import blocks, deployments
 from loci.store.base import Transaction
 from loci.store.deployments import Origin
 from loci.types import actor as actors
@@ -72,8 +75,8 @@ Blocks = Annotated[list[DeployedBlockIn], Field(max_length=LIST_MAX)]
 @router.post("/_internal_templates/agents", response_model=AgentShape)
 async def create_deployed_agent(body: DeployedAgentIn, services: Services, actor: Actor) -> Response:
     """Make an agent that belongs to a deployment."""
-    sealed = {key: services.vault.seal(actor, key, text) for key, text in (body.environment() or {}).items()}
-    wanted = replace(body.new_agent(sealed), deployment_id=body.deployment_id, entity_id=body.entity_id)
+    made_of = body.new_agent(sealed_secrets(services, actor, body) or {})
+    wanted = replace(made_of, deployment_id=body.deployment_id, entity_id=body.entity_id)
     made = await creating.create(services.kit, actor, wanted)
     return json_answer(await wire_one(services, actor, made.agent.id))
 
@@ -135,17 +138,22 @@ async def list_deployment(
 @router.delete("/_internal_templates/deployment/{deployment_id}", response_model=DeploymentDeletedShape)
 async def delete_deployment(deployment_id: DeploymentId, services: Services, actor: Actor) -> Response:
     """Delete the blocks, agents and groups of a deployment. The journal keeps what they were."""
+    found = await services.store.read(deployments.entities, actor, deployment_id)
+    deleted: WireObject = {
+        f"deleted_{kind}s": [item.id for item in found if item.type == kind] for kind in ("block", "agent", "group")
+    }
+    for agent_id in [item.id for item in found if item.type == "agent"]:
+        with suppress(NotFound):  # it went with another, or somebody was faster
+            await forget_agent(services, actor, agent_id)
     now = services.clock.now()
 
-    def clear(tx: Transaction) -> WireObject:
-        gone: dict[str, list[str]] = {"block": [], "agent": [], "group": []}
-        for item in reversed(deployments.entities(tx, actor, deployment_id)):
+    def clear(tx: Transaction) -> None:
+        for item in deployments.entities(tx, actor, deployment_id):
             if item.type == "group":
                 grouping.delete(tx, actor, item.id, now)
-            else:
-                (blocks if item.type == "block" else agents).delete(tx, actor, author_of(actor), item.id, now)
-            gone[item.type].append(item.id)
-        return {f"deleted_{kind}s": [*ids] for kind, ids in gone.items()}
+            elif item.type == "block":
+                blocks.delete(tx, actor, author_of(actor), item.id, now)
+        deployments.delete(tx, actor, deployment_id)
 
-    deleted = await services.store.write(clear)
+    await services.store.write(clear)
     return json_answer(deleted | {"message": f"What belonged to deployment {deployment_id} is deleted."})

@@ -1,0 +1,1 @@
+create index deployments_by_template on deployments (template_id);
