@@ -124,6 +124,29 @@ async def test_a_template_does_not_know_a_deployment_that_is_deleted(tmp_path):
         assert (await client.http.post(path, json={"version": "1"})).status_code == 404
 
 
+async def test_a_version_in_place_of_a_template_changes_nothing(tmp_path):
+    async with client_of(tmp_path) as client:
+        await _template(client)
+        file = {"agent_file_json": await _file(client, "Be brief.")}
+        at = "/v1/templates"
+        for method, path, body in (
+            ("DELETE", f"{at}/helper:1", None),
+            ("DELETE", f"{at}/default/helper:1", None),
+            ("PATCH", f"{at}/helper:1", file),
+            ("PUT", f"{at}/default/helper:1/agent-file", file),
+            ("POST", f"{at}/helper:1/rollback", {"version": "1"}),
+            ("GET", f"{at}/default/helper:1/versions", None),
+            ("POST", f"{at}/default/helper:1/deployments/none/migrate", {"version": "1"}),
+        ):
+            answer = await client.http.request(method, path, json=body)
+            assert (path, answer.status_code) == (path, 422)
+        # What saves and renames ignores a version, as its documentation says.
+        assert (await client.sdk.templates.save("helper:1")).latest_version == "2"
+        renamed = await client.http.patch(f"{at}/default/helper:1/name", json={"new_name": "maid"})
+        assert renamed.status_code == 200
+        assert (await client.get(f"{at}/default/maid/versions"))["total_count"] == 2
+
+
 async def test_projects_keep_templates_apart(tmp_path):
     async with client_of(tmp_path) as client:
         agent = await _template(client)

@@ -78,8 +78,8 @@ def _find(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> T
 
 
 def get(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> Template:
-    """One template by its name, which may be followed by a version. Raises NotFound."""
-    found = _find(tx, actor, project_id, name.partition(":")[0])
+    """One template by its name. Raises NotFound."""
+    found = _find(tx, actor, project_id, name)
     if found is None:
         raise NotFound(f"There is no template '{name}'.")
     return found

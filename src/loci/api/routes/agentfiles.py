@@ -1,6 +1,7 @@
 """Agent files: an agent as one JSON file that can be kept, moved and shared, and such a file as an agent."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, cast
 
 import orjson
@@ -128,11 +129,7 @@ async def imported_from(
     core: Core, actor: actors.Actor, document: JsonObject, wishes: Wishes, *, override_tools: bool
 ) -> WireObject:
     """Make the agents of a document; their ids, and warnings."""
-
-    def seal(key: str, text: str) -> str:
-        return core.vault.seal(actor, key, text)
-
-    read = await asyncio.to_thread(read_file, document, wishes, seal, core.clock.now())
+    read = await asyncio.to_thread(read_file, document, wishes, partial(core.vault.seal, actor), core.clock.now())
     made = await import_file(core.kit, actor, read, override_tools=override_tools)
     return {"agent_ids": list(made.agent_ids), "warnings": list(made.warnings)}
 

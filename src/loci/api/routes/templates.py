@@ -6,6 +6,7 @@ Each route is there twice: for the project that a header names, and with the pro
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal, TypeVar, cast
 
 from fastapi import Path
@@ -52,7 +53,11 @@ from loci.types.json import JsonObject
 router = new_router("templates")
 
 T = TypeVar("T")
-TemplateName = Annotated[str, Path(pattern=r"^[a-zA-Z0-9_-]+(:[a-z0-9]+)?$", max_length=300)]
+TemplateName = Annotated[str, Path(pattern=r"^[a-zA-Z0-9_-]+$", max_length=200, description="Without a version.")]
+TemplateVersion = Annotated[
+    str, Path(pattern=r"^[a-zA-Z0-9_-]+(:[a-z0-9]+)?$", max_length=300, description="`name` or `name:version`.")
+]
+"""The API promises to ignore a version in what saves, renames and describes, and knows of none elsewhere."""
 
 
 @router.get("/templates", response_model=TemplatesShape)
@@ -107,7 +112,7 @@ async def create_template(body: TemplateIn, services: Services, actor: Actor, pr
 @router.post("/templates/{project_id}/{template_version}/agents", response_model=DeployedShape, status_code=201)
 @router.post("/templates/{template_version}/agents", response_model=DeployedShape, status_code=201)
 async def create_agents_from_template(
-    template_version: TemplateName, services: Services, actor: Actor, project: Asked, body: DeployIn | None = None
+    template_version: TemplateVersion, services: Services, actor: Actor, project: Asked, body: DeployIn | None = None
 ) -> Response:
     """Make the agents of a template, `name:version`; without a version, of the newest one."""
     body = body or DeployIn()
@@ -150,24 +155,25 @@ async def roll_back_template(
 @router.post("/templates/{project_id}/{template_name}", response_model=TemplateShape)
 @router.post("/templates/{template_name}/save", response_model=TemplateShape)
 async def save_template(
-    template_name: TemplateName, services: Services, actor: Actor, project: Asked, body: SaveIn | None = None
+    template_name: TemplateVersion, services: Services, actor: Actor, project: Asked, body: SaveIn | None = None
 ) -> Response:
     """Make the working copy the newest version; agents that were made from the template follow if that is wanted."""
     body = body or SaveIn()
 
-    def change(tx: Transaction, template: Template) -> Template:
-        return templates.save(tx, actor, author_of(actor), template, body.message, services.clock.now())
+    def change(tx: Transaction, template: Template) -> tuple[Template, Version, list[str]]:
+        saved = templates.save(tx, actor, author_of(actor), template, body.message, services.clock.now())
+        return saved, templates.version(tx, actor, saved, LATEST), deployments.of_template(tx, actor, saved.id)
 
-    saved = await _changed(services, actor, project, template_name, change)
+    saved, version, deployed = await _changed(services, actor, project, template_name, change)
     if body.migrate_agents:
         keeping = Keeping(
             memories=body.preserve_core_memories_on_migration,
             secrets=body.preserve_environment_variables_on_migration,
             other_blocks=body.block_reconciliation_strategy == "preserve-deleted",
         )
-        _, version = await services.store.read(_version, actor, project, f"{saved.name}:{LATEST}")
-        for deployment_id in await services.store.read(deployments.of_template, actor, saved.id):
-            await _move(services, actor, Move(deployment_id, version, {}, keeping))
+        file = await _read(services, actor, version.file)
+        for deployment_id in deployed:
+            await migrate(services.kit, actor, file, Move(deployment_id, version, {}, keeping))
     return json_answer(_shown(saved, project))
 
 
@@ -205,7 +211,7 @@ async def delete_template(template_name: TemplateName, services: Services, actor
 
 @router.patch("/templates/{project_id}/{template_name}/name", response_model=SuccessShape)
 async def rename_template(
-    template_name: TemplateName, body: NameIn, services: Services, actor: Actor, project: Asked
+    template_name: TemplateVersion, body: NameIn, services: Services, actor: Actor, project: Asked
 ) -> Response:
     """Give a template another name."""
     return await _renamed(services, actor, project, template_name, {"name": body.new_name})
@@ -213,7 +219,7 @@ async def rename_template(
 
 @router.patch("/templates/{project_id}/{template_name}/description", response_model=SuccessShape)
 async def describe_template(
-    template_name: TemplateName, body: DescriptionIn, services: Services, actor: Actor, project: Asked
+    template_name: TemplateVersion, body: DescriptionIn, services: Services, actor: Actor, project: Asked
 ) -> Response:
     """Say what a template is for."""
     return await _renamed(services, actor, project, template_name, {"description": body.description})
@@ -221,7 +227,7 @@ async def describe_template(
 
 @router.post("/templates/{project_id}/{template_version}/fork", response_model=TemplateShape)
 async def fork_template(
-    template_version: TemplateName, services: Services, actor: Actor, project: Asked, body: ForkIn | None = None
+    template_version: TemplateVersion, services: Services, actor: Actor, project: Asked, body: ForkIn | None = None
 ) -> Response:
     """Make a version the first one of a new template."""
     name = (body.name if body else None) or random_name()
@@ -263,12 +269,9 @@ async def migrate_deployment(
     if deployment_id not in await services.store.read(deployments.of_template, actor, template.id):
         raise NotFound(f"Template '{template.name}' has no deployment {deployment_id}.")
     keeping = Keeping(memories=body.preserve_core_memories, secrets=body.preserve_tool_variables)
-    await _move(services, actor, Move(deployment_id, version, body.memory_variables, keeping))
+    move = Move(deployment_id, version, body.memory_variables, keeping)
+    await migrate(services.kit, actor, await _read(services, actor, version.file), move)
     return _done()
-
-
-async def _move(core: Core, actor: actors.Actor, move: Move) -> None:
-    await migrate(core.kit, actor, await _read(core, actor, move.version.file), move)
 
 
 async def _renamed(
@@ -286,7 +289,7 @@ async def _changed(
     core: Core, actor: actors.Actor, project: Project, name: str, change: Callable[[Transaction, Template], T]
 ) -> T:
     def write(tx: Transaction) -> T:
-        return change(tx, templates.get(tx, actor, _id(project), name))
+        return change(tx, templates.get(tx, actor, _id(project), name.partition(":")[0]))
 
     return await core.store.write(write)
 
@@ -300,11 +303,7 @@ def _version(tx: Transaction, actor: actors.Actor, project: Project, named: str)
 
 async def _read(core: Core, actor: actors.Actor, document: JsonObject, wishes: Wishes | None = None) -> AgentFile:
     """What the file of a template says. Raises BadRequest and Unprocessable."""
-
-    def seal(key: str, text: str) -> str:
-        return core.vault.seal(actor, key, text)
-
-    wanted = wishes or Wishes(copy_suffix=False, strip_messages=True)
+    wanted, seal = wishes or Wishes(copy_suffix=False, strip_messages=True), partial(core.vault.seal, actor)
     return bare(await asyncio.to_thread(read_file, document, wanted, seal, core.clock.now()))
 
 
