@@ -147,6 +147,23 @@ async def test_a_version_in_place_of_a_template_changes_nothing(tmp_path):
         assert (await client.get(f"{at}/default/maid/versions"))["total_count"] == 2
 
 
+async def test_templates_are_found_by_name_part_of_it_and_id(tmp_path):
+    async with client_of(tmp_path) as client:
+        agent = await _template(client)
+        made = await client.sdk.templates.create(type="agent", agent_id=agent.id, name="helper_2")
+        for wanted, names in (
+            ({}, ["helper_2", "helper"]),
+            ({"name": "helper"}, ["helper"]),
+            ({"search": "R_"}, ["helper_2"]),
+            ({"search": "%"}, []),
+            ({"template_id": made.id}, ["helper_2"]),
+            ({"template_id": made.id, "name": "helper"}, []),
+            ({"sort_by": "created_at", "limit": 1}, ["helper_2"]),
+        ):
+            listed = await client.get("/v1/templates", **wanted)
+            assert (wanted, [item["name"] for item in listed["templates"]]) == (wanted, names)
+
+
 async def test_projects_keep_templates_apart(tmp_path):
     async with client_of(tmp_path) as client:
         agent = await _template(client)

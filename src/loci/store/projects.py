@@ -11,9 +11,10 @@ from loci.store.rows import text, time_text
 from loci.types.actor import DEFAULT_PROJECT, Actor
 
 ALL = "select id, name, slug from projects where organization_id = :organization_id"
+NAMED = ALL + " and (id = :named or slug = :named) order by slug"
 INSERT = """
 insert into projects (id, organization_id, project_id, name, slug, created_at)
-values (:id, :organization_id, :id, :name, :slug, :now)"""
+values (:id, :organization_id, :id, :name, :slug, :now) on conflict (organization_id, slug) do nothing"""
 DELETE = "delete from projects where id = :id and organization_id = :organization_id"
 USERS = """
 select id from agents where project_id = :id and organization_id = :organization_id union all
@@ -43,20 +44,21 @@ def _project(row: Row) -> Project:
 
 def find(tx: Transaction, actor: Actor, named: str) -> Project:
     """A project by its id or slug. Raises NotFound."""
-    for project in listing(tx, actor):
-        if named in (project.id, project.slug):
-            return project
-    raise NotFound(f"There is no project {named}.")
+    if named in (DEFAULT.id, DEFAULT.slug):
+        return DEFAULT
+    row = tx.one(NAMED, {"named": named, "organization_id": actor.organization_id})
+    if row is None:
+        raise NotFound(f"There is no project {named}.")
+    return _project(row)
 
 
 def insert(tx: Transaction, actor: Actor, name: str, now: datetime) -> Project:
     """Store a new project. Raises Conflict for a name that is taken."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "project"
-    if any(project.slug == slug for project in listing(tx, actor)):
-        raise Conflict(f"There is a project '{slug}' already.")
     project = Project(new_uuid(), name, slug)
     params: Params = {"id": project.id, "organization_id": actor.organization_id, "name": name, "slug": slug}
-    tx.run(INSERT, {**params, "now": time_text(now)})
+    if slug == DEFAULT.slug or not tx.run(INSERT, {**params, "now": time_text(now)}):
+        raise Conflict(f"There is a project '{slug}' already.")
     return project
 
 

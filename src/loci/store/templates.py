@@ -1,8 +1,8 @@
 """Templates of agents as rows: a working copy that changes, and numbered versions that never do."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from loci.errors import Conflict, NotFound
 from loci.ids import new_id
@@ -17,10 +17,16 @@ from loci.types.memory import Author, JournalEntry, Subject
 COLUMNS = """t.id, t.project_id, t.name, t.description, t.updated_at,
     (select coalesce(max(v.number), 0) from template_versions v where v.template_id = t.id) as latest"""
 LIVE = f"select {COLUMNS} from templates t where t.organization_id = :organization_id and t.deleted_at is null"
+LISTED = (
+    LIVE
+    + """
+and coalesce(t.project_id, '') = :project and t.id = coalesce(:id, t.id) and t.name = coalesce(:name, t.name)
+and lower(t.name) like lower(:part) escape '!' order by """
+)
 BY_NAME = LIVE + " and t.name = :name and coalesce(t.project_id, '') = :project"
 INSERT = """
 insert into templates (id, organization_id, project_id, name, description, file, created_at, updated_at, created_by)
-values (:id, :organization_id, :project_id, :name, :description, '{}', :now, :now, :user_id)"""
+values (:id, :organization_id, :project_id, :name, :description, :file, :now, :now, :user_id)"""
 UPDATE = """
 update templates set name = :name, description = :description, file = coalesce(:file, file), updated_at = :now
 where id = :id and organization_id = :organization_id"""
@@ -49,6 +55,17 @@ class Template:
     description: str | None = None
     latest: int = 0
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateFilter:
+    """Which templates of a project to list. None means any; `part` is in the name."""
+
+    project_id: str | None
+    id: str | None = None
+    name: str | None = None
+    part: str = ""
+    order_by: Literal["updated_at", "created_at"] = "updated_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,66 +102,68 @@ def get(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> Tem
     return found
 
 
-def listing(
-    tx: Transaction, actor: Actor, tests: Sequence[tuple[str, str | None]], order: str, rows: tuple[int, int]
-) -> list[Template]:
-    """Templates by column and value, those with `name` in part; `rows` are how many, and from which on."""
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id, "limit": rows[0], "offset": rows[1]}
-    sql = LIVE
-    for number, (column, value) in enumerate(tests):
-        if value is not None:
-            like = column == "name"
-            sql += f" and lower(t.name) like lower(:v{number}) escape '!'" if like else f" and {column} = :v{number}"
-            params[f"v{number}"] = like_pattern(value) if like else value
-    found = tx.all(f"{sql} order by t.{order} desc, t.id limit :limit offset :offset", params)
+def listing(tx: Transaction, actor: Actor, chosen: TemplateFilter, rows: tuple[int, int]) -> list[Template]:
+    """Templates, the newest first; `rows` are how many, and from which on."""
+    params: Params = {
+        "organization_id": actor.organization_id,
+        "project": chosen.project_id or "",
+        "id": chosen.id,
+        "name": chosen.name,
+        "part": like_pattern(chosen.part),
+        "limit": rows[0],
+        "offset": rows[1],
+    }
+    found = tx.all(f"{LISTED} t.{chosen.order_by} desc, t.id limit :limit offset :offset", params)
     return [_template(row) for row in found]
 
 
-def put(  # noqa: PLR0913  one change
-    tx: Transaction,
-    actor: Actor,
-    author: Author,
-    template: Template,
-    now: datetime,
-    *,
-    action: str,
-    file: JsonObject | None = None,
+def insert(
+    tx: Transaction, actor: Actor, author: Author, template: Template, file: JsonObject, now: datetime
 ) -> Template:
-    """Store a template as it is from now on, and `file` as its working copy. Raises Conflict for a taken name."""
+    """Store a new template with its first version. Raises Conflict for a name that is taken."""
+    _refuse_taken(tx, actor, template)
+    tx.run(INSERT, {**_params(actor, template, now, file), "project_id": template.project_id, "user_id": actor.user_id})
+    _note(tx, actor, author, template, now, action="create")
+    return save(tx, actor, author, template, None, now)
+
+
+def update(tx: Transaction, actor: Actor, author: Author, template: Template, now: datetime) -> None:
+    """Store another name and description. Raises Conflict for a name that is taken."""
+    _refuse_taken(tx, actor, template)
+    tx.run(UPDATE, _params(actor, template, now))
+    _note(tx, actor, author, template, now, action="rename")
+
+
+def set_file(
+    tx: Transaction, actor: Actor, author: Author, template: Template, file: JsonObject, now: datetime
+) -> None:
+    """Have another working copy; the journal keeps what it was."""
+    before: JsonObject = {"file": version(tx, actor, template, CURRENT[0]).file}
+    tx.run(UPDATE, _params(actor, template, now, file))
+    _note(tx, actor, author, template, now, action="update", before=before)
+
+
+def _refuse_taken(tx: Transaction, actor: Actor, template: Template) -> None:
     other = _find(tx, actor, template.project_id, template.name)
     if other is not None and other.id != template.id:
         raise Conflict(f"There is a template '{template.name}' already.", hint="Choose another name.")
-    params: Params = {
+
+
+def _params(actor: Actor, template: Template, now: datetime, file: JsonObject | None = None) -> Params:
+    return {
         "id": template.id,
         "organization_id": actor.organization_id,
-        "project_id": template.project_id,
-        "user_id": actor.user_id,
         "name": template.name,
         "description": template.description,
         "file": None if file is None else dump(file),
         "now": time_text(now),
     }
-    before: JsonObject | None = None
-    if action == "create":
-        tx.run(INSERT, params)
-    elif action == "update":
-        before = {"file": version(tx, actor, template, CURRENT[0]).file}
-    tx.run(UPDATE, params)
-    _note(tx, actor, author, template, now, action=action, before=before)
-    return replace(template, updated_at=now)
-
-
-def create(
-    tx: Transaction, actor: Actor, author: Author, template: Template, file: JsonObject, now: datetime
-) -> Template:
-    """Store a new template with its first version. Raises Conflict for a name that is taken."""
-    return save(tx, actor, author, put(tx, actor, author, template, now, action="create", file=file), None, now)
 
 
 def delete(tx: Transaction, actor: Actor, author: Author, template: Template, now: datetime) -> None:
     """Put a template away with its versions. What was made from it stays, and so do the rows."""
     tx.run(DELETE, {"id": template.id, "organization_id": actor.organization_id, "now": time_text(now)})
-    _note(tx, actor, author, template, now, action="delete", before=None)
+    _note(tx, actor, author, template, now, action="delete")
 
 
 def save(
@@ -152,17 +171,12 @@ def save(
 ) -> Template:
     """Make the working copy the newest version."""
     saved = replace(template, latest=template.latest + 1, updated_at=now)
-    params: Params = {
-        "version_id": new_id("template"),
-        "id": template.id,
-        "organization_id": actor.organization_id,
-        "number": saved.latest,
-        "message": message,
-        "now": time_text(now),
-        "user_id": actor.user_id,
-    }
-    tx.run(SAVE, params)
-    return put(tx, actor, author, saved, now, action="save")
+    params, user_id = _params(actor, saved, now), actor.user_id
+    made: Params = {"version_id": new_id("template"), "number": saved.latest, "message": message, "user_id": user_id}
+    tx.run(SAVE, {**params, **made})
+    tx.run(UPDATE, params)
+    _note(tx, actor, author, saved, now, action="save")
+    return saved
 
 
 def save_changes(tx: Transaction, actor: Actor, author: Author, template: Template, now: datetime) -> Template:
@@ -212,7 +226,7 @@ def _note(  # noqa: PLR0913  one entry
     now: datetime,
     *,
     action: str,
-    before: JsonObject | None,
+    before: JsonObject | None = None,
 ) -> None:
     state: JsonObject = {"name": template.name, "description": template.description, "latest": template.latest}
     entry = JournalEntry(

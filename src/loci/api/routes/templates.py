@@ -46,7 +46,7 @@ from loci.ids import new_id
 from loci.store import deployments, projects, templates
 from loci.store.base import Transaction
 from loci.store.projects import DEFAULT, Project
-from loci.store.templates import CURRENT, LATEST, Template, Version
+from loci.store.templates import CURRENT, LATEST, Template, TemplateFilter, Version
 from loci.types import actor as actors
 from loci.types.json import JsonObject
 
@@ -75,13 +75,8 @@ async def list_templates(  # noqa: PLR0917  one argument for each query paramete
     """Templates of a project, the last changed first."""
     if project_slug is not None:
         project = await services.store.read(projects.find, actor, project_slug)
-    tests = [
-        ("t.name", name),
-        ("name", search),
-        ("t.id", template_id),
-        ("coalesce(t.project_id, '')", _id(project) or ""),
-    ]
-    found = await services.store.read(templates.listing, actor, tests, sort_by, (rows[0] + 1, rows[1]))
+    chosen = TemplateFilter(project_id=_id(project), id=template_id, name=name, part=search or "", order_by=sort_by)
+    found = await services.store.read(templates.listing, actor, chosen, (rows[0] + 1, rows[1]))
     shown = [_shown(item, project) for item in found[: rows[0]]]
     return json_answer({"templates": shown, "has_next_page": len(found) > rows[0]})
 
@@ -104,7 +99,7 @@ async def create_template(body: TemplateIn, services: Services, actor: Actor, pr
     def put(tx: Transaction) -> Template:
         if body.update_existing_tools:
             agentfile.put_tools(tx, actor, file, [], now=now, override=True)
-        return templates.create(tx, actor, author_of(actor), wanted, _bare(document), now)
+        return templates.insert(tx, actor, author_of(actor), wanted, _bare(document), now)
 
     return json_answer(_shown(await services.store.write(put), project), 201)
 
@@ -146,7 +141,7 @@ async def roll_back_template(
     def change(tx: Transaction, template: Template) -> None:
         target = templates.version(tx, actor, template, body.version)
         saved = templates.save_changes(tx, actor, author, template, now)
-        templates.put(tx, actor, author, saved, now, action="rollback", file=target.file)
+        templates.set_file(tx, actor, author, saved, target.file, now)
 
     await _changed(services, actor, project, template_name, change)
     return _done()
@@ -191,7 +186,7 @@ async def update_template(
             agentfile.put_tools(tx, actor, file, [], now=now, override=True)
         if body.save_existing_changes:
             template = templates.save_changes(tx, actor, author, template, now)
-        templates.put(tx, actor, author, template, now, action="update", file=_bare(document))
+        templates.set_file(tx, actor, author, template, _bare(document), now)
 
     await _changed(services, actor, project, template_name, change)
     return _done()
@@ -235,7 +230,7 @@ async def fork_template(
     def put(tx: Transaction) -> Template:
         template, version = _version(tx, actor, project, template_version)
         wanted = replace(template, id=new_id("template"), name=name, latest=0)
-        return templates.create(tx, actor, author_of(actor), wanted, version.file, services.clock.now())
+        return templates.insert(tx, actor, author_of(actor), wanted, version.file, services.clock.now())
 
     return json_answer(_shown(await services.store.write(put), project))
 
@@ -278,8 +273,7 @@ async def _renamed(
     core: Core, actor: actors.Actor, project: Project, name: str, fields: dict[str, str | None]
 ) -> Response:
     def change(tx: Transaction, template: Template) -> None:
-        changed = replace(template, **fields)
-        templates.put(tx, actor, author_of(actor), changed, core.clock.now(), action="rename")
+        templates.update(tx, actor, author_of(actor), replace(template, **fields), core.clock.now())
 
     await _changed(core, actor, project, name, change)
     return _done()
