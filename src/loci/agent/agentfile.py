@@ -14,12 +14,13 @@ from loci.agent.recompile import recompile
 from loci.agent.turn import Kit
 from loci.errors import LociError, TooLarge
 from loci.ids import new_id
-from loci.store import agents, archives, blocks, conversations, journal, messages, passages, tools
+from loci.store import agents, archives, blocks, conversations, groups, journal, messages, passages, tools
 from loci.store.base import Transaction
 from loci.store.messages import MessageFilter
 from loci.store.passages import PassageFilter
 from loci.types.actor import Actor
 from loci.types.agents import Agent
+from loci.types.groups import Group
 from loci.types.json import JsonObject
 from loci.types.memory import ActorKind, Archive, Author, Block, JournalEntry, Passage, Subject
 from loci.types.messages import Kind, Message, Trust
@@ -32,7 +33,7 @@ PASSAGES_MAX = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileAgent:
-    """An agent in a file. Ids of blocks, tools, archives and messages are the file's own.
+    """An agent in a file. Its id and those of blocks, tools, archives and messages are the file's own.
 
     `in_context` None means that all messages are in the window; `starts_fresh`, that it begins as a new agent does.
     """
@@ -42,6 +43,9 @@ class FileAgent:
     in_context: tuple[str, ...] | None = None
     archive_ids: tuple[str, ...] = ()
     starts_fresh: bool = False
+    id: str = ""
+    group: Group | None = None
+    """That of its sleep-time agents, if the file holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +254,24 @@ def _put_file(  # noqa: PLR0913  one file
         )
         journal.record(tx, actor, [entry], now)
         made.append(agent.id)
+    _put_sleep(tx, actor, author, plans, now)
     return made
+
+
+def _put_sleep(
+    tx: Transaction, actor: Actor, author: Author, plans: Sequence[tuple[FileAgent, Agent]], now: datetime
+) -> None:
+    """See that the agents that have a sleep-time agent have one: that of the file, or a new one. Nothing that the file
+    brought is for it to read.
+    """
+    ids = {item.id: agent.id for item, agent in plans}
+    for item, agent in plans:
+        if agent.enable_sleeptime:
+            if item.group is not None:
+                members, place = tuple(ids[key] for key in item.group.agent_ids), agent.project_id
+                group = replace(item.group, manager_agent_id=agent.id, agent_ids=members, project_id=place)
+                groups.insert(tx, actor, group, now)
+            creating.give_sleep(tx, actor, author, agent, now)
 
 
 def author_of_import(actor: Actor) -> Author:

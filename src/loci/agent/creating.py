@@ -143,7 +143,14 @@ async def create(kit: Kit, actor: Actor, wanted: NewAgent) -> Created:
         Unprocessable: Two blocks with one label.
     """
     agent = await planned(kit, actor, wanted)
-    return await kit.store.write(put, actor, author_of(actor), wanted, agent)
+    author, now = author_of(actor), kit.clock.now()
+
+    def made(tx: Transaction) -> Created:
+        created = put(tx, actor, author, wanted, agent)
+        group = give_sleep(tx, actor, author, created.agent, now) if agent.enable_sleeptime else None
+        return replace(created, group=group)
+
+    return await kit.store.write(made)
 
 
 async def planned(kit: Kit, actor: Actor, wanted: NewAgent) -> Agent:
@@ -198,7 +205,9 @@ def _agent(wanted: NewAgent, handle: str, embedding: str | None, window_tokens: 
 
 
 def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: Agent) -> Created:
-    """Store a planned agent with its blocks, tools and first messages. Raises NotFound, BadRequest and Conflict."""
+    """Store a planned agent with its blocks, tools and first messages; its sleep-time agent comes after all that it
+    begins with (`give_sleep`). Raises NotFound, BadRequest and Conflict.
+    """
     kind, now = kind_of(agent.agent_type), agent.created_at
     if now is None:
         raise ValueError("a planned agent has its time")
@@ -223,7 +232,6 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
         tools=tuple(chosen),
         message_ids=message_ids,
         identities=_identities(tx, actor, wanted.identity_ids),
-        group=give_sleep(tx, actor, author, agent, now) if agent.enable_sleeptime else None,
     )
 
 
@@ -232,7 +240,7 @@ def give_sleep(tx: Transaction, actor: Actor, author: Author, agent: Agent, now:
 
     Raises BadRequest for an agent that is itself one.
     """
-    if agent.agent_type in (AgentType.SLEEPTIME, AgentType.VOICE_SLEEPTIME):
+    if agent.agent_type.sleeps:
         raise BadRequest(
             "A sleep-time agent has no sleep-time agent of its own.", hint="Set 'enable_sleeptime' to false."
         )

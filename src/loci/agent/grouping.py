@@ -11,7 +11,6 @@ from loci.store import agents, attachments, blocks, conversations, groups, messa
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
 from loci.types.actor import Actor
-from loci.types.agents import AgentType
 from loci.types.groups import Group, GroupType
 
 
@@ -90,7 +89,7 @@ def _checked(tx: Transaction, actor: Actor, group: Group) -> Group:
     manager = agents.get(tx, actor, group.manager_agent_id)
     if not group.manager_type.sleeps:
         return group
-    if manager.id in group.agent_ids or manager.agent_type in (AgentType.SLEEPTIME, AgentType.VOICE_SLEEPTIME):
+    if manager.id in group.agent_ids or manager.agent_type.sleeps:
         raise Unprocessable("A sleep-time agent cannot manage a group of sleep-time agents.")
     other = groups.led_by(tx, actor, [manager.id]).get(manager.id)
     if other is not None and other.manager_type.sleeps and other.id != group.id:

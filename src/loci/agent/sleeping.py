@@ -19,7 +19,7 @@ from loci.store import agents, attachments, blocks, groups, messages, turns
 from loci.store.attachments import Attachment
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
-from loci.types.agents import Agent, AgentType
+from loci.types.agents import Agent
 from loci.types.groups import Group
 from loci.types.jobs import Job, NewJob
 from loci.types.memory import ActorKind, Author
@@ -204,7 +204,7 @@ def _share(tx: Transaction, actor: Actor, agent: Agent, group: Group, now: datet
     """Attach the blocks that the agent has got since."""
     shared = blocks.blocks_of_agent(tx, actor, agent.id)
     for member_id in group.agent_ids:
-        if agents.get(tx, actor, member_id).agent_type in (AgentType.SLEEPTIME, AgentType.VOICE_SLEEPTIME):
+        if agents.get(tx, actor, member_id).agent_type.sleeps:
             held = {block.label for block in blocks.blocks_of_agent(tx, actor, member_id)}
             for block in shared:
                 if block.label not in held:

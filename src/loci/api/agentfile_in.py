@@ -17,9 +17,11 @@ from loci.api.bodies import read_json
 from loci.api.requests_agents import INTEGER_MAX, AgentIn, BlockIn, Body, CompactionIn
 from loci.api.wire_filemessages import OWN_KEY, read_message
 from loci.errors import BadRequest, Unprocessable
+from loci.ids import new_id
 from loci.store import agents as rows
 from loci.store.rules import rule_from_json
 from loci.types.agents import AgentType
+from loci.types.groups import Group, GroupType
 from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Archive, Block, Passage
 from loci.types.messages import Message, Role, Trust
@@ -48,6 +50,7 @@ _PLAIN = (
     "memory_blocks",
     "tools",
 )
+_SLEEPS = [kind.value for kind in GroupType if kind.sleeps]
 T = TypeVar("T", bound=Body)
 
 
@@ -98,11 +101,13 @@ class _Reading:
         tools = {key: tool for key, item, at in _by_id(self._document, "tools") if (tool := self._tool(item, at))}
         blocks = {key: self._block(item, at) for key, item, at in _by_id(self._document, "blocks")}
         archives = {key: _archive(item, at) for key, item, at in _by_id(own, "archives")}
-        for key, what in (("groups", "Groups"), ("sources", "Folders"), ("files", "Files")):
-            if _list(self._document, key):
-                self._warnings.append(f"{what} are not taken over: the file holds {len(_list(self._document, key))}.")
+        nights = self._nights(agents)
+        for key, what, left in (("groups", "Groups", -len(nights)), ("sources", "Folders", 0), ("files", "Files", 0)):
+            if left := left + len(_list(self._document, key)):
+                self._warnings.append(f"{what} are not taken over: the file holds {left}.")
         several = len(agents) > 1
         read = tuple(self._agent(item, f"agents[{number}]", several) for number, item in enumerate(agents))
+        read = tuple(replace(item, group=nights.get(item.id)) for item in read)
         for number, item in enumerate(read):
             _check(item, f"agents[{number}]", blocks, archives)
         known = {key for key, _, _ in _by_id(self._document, "tools")}
@@ -110,6 +115,23 @@ class _Reading:
         if lost:
             raise Unprocessable(f"agents: there is no {lost[0]} among the tools of the file.")
         return AgentFile(agents=read, blocks=blocks, tools=tools, archives=archives, warnings=tuple(self._warnings))
+
+    def _nights(self, agents: Sequence[JsonObject]) -> dict[str, Group]:
+        """The groups of sleep-time agents whose agents are all in the file, by the id of their manager."""
+        known, found = {_id(item) for item in agents} - {""}, dict[str, Group]()
+        leads = {_id(item) for item in agents if item.get("enable_sleeptime") is True} - {""}
+        for item in _list(self._document, "groups"):
+            lead, members = _object(item.get("manager_config")), _ids(item, "agent_ids")
+            kind, manager = str(lead.get("manager_type")), str(lead.get("manager_agent_id"))
+            if kind in _SLEEPS and members and manager in leads - set(members) and known.issuperset(members):
+                found[manager] = Group(
+                    id=new_id("group"),
+                    manager_type=GroupType(kind),
+                    agent_ids=members,
+                    sleeptime_agent_frequency=_count(lead.get("sleeptime_agent_frequency")),
+                    max_message_buffer_length=_count(lead.get("max_message_buffer_length")),
+                )
+        return found
 
     def _agent(self, item: JsonObject, where: str, several: bool) -> FileAgent:
         wishes, own = self._wishes, _object(item.get(OWN_KEY))
@@ -134,6 +156,9 @@ class _Reading:
             only_these_rules=True,
             include_base_tools=item.get("include_base_tools") is True,
         )
+        if new.enable_sleeptime and new.agent_type.sleeps:
+            self._warnings.append(f"{where} is a sleep-time agent, so it has none of its own: enable_sleeptime is off.")
+            new = replace(new, enable_sleeptime=None)
         if item.get("compaction_settings"):
             new = replace(new, compaction_settings=self._compaction(item, where, new.compaction_settings))
         messages = [] if wishes.strip_messages else _list(item, "messages")
@@ -144,6 +169,7 @@ class _Reading:
             in_context=window,
             archive_ids=_ids(own, "archive_ids"),
             starts_fresh=not messages,
+            id=_id(item),
         )
 
     def _name(self, name: str, where: str, several: bool) -> str:
@@ -287,12 +313,15 @@ def _clean_config(config: JsonObject) -> JsonObject | None:
     """A description of a model without numbers that are none: old files hold zeros and nulls."""
     kept = dict(config)
     for key in ("max_tokens", "context_window", "max_reasoning_tokens"):
-        value = kept.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= INTEGER_MAX:
+        if _count(kept.get(key)) is None:
             kept.pop(key, None)
     if isinstance(kept.get("temperature"), bool) or not isinstance(kept.get("temperature"), int | float):
         kept.pop("temperature", None)
     return kept or None
+
+
+def _count(value: JsonValue) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= INTEGER_MAX else None
 
 
 def _environment(item: JsonObject) -> JsonObject:
@@ -327,6 +356,10 @@ def _list(document: JsonObject, key: str) -> list[JsonObject]:
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise Unprocessable(f"{key} must be a list of objects.")
     return cast("list[JsonObject]", value)
+
+
+def _id(item: JsonObject) -> str:
+    return str(item.get("id") or "")
 
 
 def _ids(item: JsonObject, key: str) -> tuple[str, ...]:

@@ -22,6 +22,11 @@ class AgentType(StrEnum):
     VOICE_SLEEPTIME = "voice_sleeptime_agent"
     SPLIT_THREAD = "split_thread_agent"
 
+    @property
+    def sleeps(self) -> bool:
+        """Whether it works on the memory of another agent while that one rests."""
+        return self in (AgentType.SLEEPTIME, AgentType.VOICE_SLEEPTIME)
+
 
 CompactionMode: TypeAlias = Literal["sliding_window", "all", "self_compact_all", "self_compact_sliding_window"]
 
