@@ -207,6 +207,18 @@ async def test_it_goes_with_its_agent(talk: Talk) -> None:
     assert kept.status_code == 200
 
 
+async def test_both_go_or_none(talk: Talk) -> None:
+    made, companion = await a_sleeper(talk)
+    refuse = f"""create trigger refuse before delete on agents when old.id = '{companion.id}'
+        begin select raise(abort, 'no'); end"""
+    await talk.live.core.store.write(lambda tx: tx.run(refuse))
+    assert (await talk.http.delete(f"/v1/agents/{made.id}")).is_error
+    assert (await group_of(talk, made.id)).agent_ids == [companion.id]
+    await talk.live.core.store.write(lambda tx: tx.run("drop trigger refuse"))
+    await talk.sdk.agents.delete(made.id)
+    assert (await talk.http.get(f"/v1/agents/{companion.id}")).status_code == 404
+
+
 async def test_a_group_of_own_agents_works_as_well(talk: Talk) -> None:
     scribe = await talk.sdk.agents.create(name="Scribe", agent_type="sleeptime_agent", memory_blocks=BLOCKS)
     config = {"manager_type": "sleeptime", "manager_agent_id": talk.agent_id}

@@ -36,6 +36,7 @@ from loci.api.wire_values import wire_tool
 from loci.errors import Conflict
 from loci.store import agents, groups, runs, tools
 from loci.store.agents import AgentFilter
+from loci.store.base import Transaction
 from loci.types import actor as actors
 from loci.types.agents import Agent
 from loci.types.json import JsonObject
@@ -208,13 +209,20 @@ async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> R
 
 async def forget_agent(core: Core, actor: actors.Actor, agent_id: str) -> None:
     """End what the agent does, and delete it and what is there for it alone. Raises NotFound."""
-    companions = await core.store.read(groups.companions, actor, agent_id)
-    for doomed in (agent_id, *companions):
+    for doomed in (agent_id, *await core.store.read(groups.companions, actor, agent_id)):
         for run in await core.store.read(runs.active_of_agent, actor, doomed):
             with suppress(Conflict):  # it ended by itself
                 await core.runs.cancel(actor, doomed, run_ids=[run.id])
-        await core.store.write(agents.delete, actor, creating.author_of(actor), doomed, core.clock.now())
-        await core.memfs.forget(doomed)
+    author, now = creating.author_of(actor), core.clock.now()
+
+    def forget(tx: Transaction) -> list[str]:
+        gone = [agent_id, *groups.companions(tx, actor, agent_id)]
+        for doomed in gone:
+            agents.delete(tx, actor, author, doomed, now)
+        return gone
+
+    for gone in await core.store.write(forget):
+        await core.memfs.forget(gone)
 
 
 @router.get("/agents/{agent_id}/tools", response_model=list[ToolShape])
