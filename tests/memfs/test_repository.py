@@ -373,6 +373,52 @@ async def test_moving_to_the_layout_with_an_index_keeps_the_blocks(tmp_path):
         assert (await ana.git("fetch", "--dry-run")).text == ""
 
 
+async def test_no_block_stands_where_the_file_of_another_would_be_a_folder(tmp_path):
+    given = [{"label": label, "value": label} for label in ("a", "a.md/b", "c")]
+    async with room(tmp_path, blocks=given) as here:
+        ana = await here.clone()
+        assert sorted(ana.files()) == ["system/a%2Emd/b.md", "system/a.md", "system/c.md"]
+        ana.write("system/d.md/e.md", "Deep.\n")  # what a person calls so stays so
+        (ana.folder / "system/c.md").unlink()
+        await ana.commit("Deep")
+        await ana.push()
+        made = await here.client.sdk.blocks.create(label="d", value="d")
+        await here.client.sdk.agents.blocks.attach(made.id, agent_id=here.agent_id)
+        await ana.git("pull", "--quiet", "--ff-only")
+        assert "d\n" in ana.read(f"system/d~{made.id[-12:]}.md")
+        ana.write("note.txt", "x\n")
+        await ana.commit("Only a note")
+        assert "no block changed" in await ana.push()
+        assert await here.values() == {"a": "a", "a.md/b": "a.md/b", "d.md/e": "Deep.", "d": "d"}
+
+
+async def test_what_a_person_pushed_is_never_overwritten_by_a_block(tmp_path):
+    async with room(tmp_path) as here:
+        ana = await here.clone()
+        theirs = {"persona.md": "My notes.\n", "README.md": "Read.\n", "system/rules.md/why.txt": "So.\n"}
+        for path, text in theirs.items():
+            ana.write(path, text)
+        await ana.commit("Files that are no blocks")
+        await ana.push()
+        made = {}
+        for label in ("rules", "MEMORY"):
+            made[label] = await here.client.sdk.blocks.create(label=label, value=f"The {label}.")
+            await here.client.sdk.agents.blocks.attach(made[label].id, agent_id=here.agent_id)
+            await here.edit("human", value=f"With {label}.")
+            await ana.git("pull", "--quiet", "--ff-only")
+            assert theirs.items() <= ana.files().items()
+        persona = (await here.blocks())["persona"]["id"]
+        assert "I am Loci." in ana.read(f"persona~{persona[-12:]}.md")
+        ana.write("note.txt", "x\n")
+        await ana.commit("Only a note")
+        assert "no block changed" in await ana.push()
+        await here.client.sdk.agents.blocks.detach(made["MEMORY"].id, agent_id=here.agent_id)
+        await ana.git("pull", "--quiet", "--ff-only")
+        assert theirs.items() <= ana.files().items()
+        assert "I am Loci." in ana.read(PERSONA)
+        assert sorted(await here.values()) == ["human", "persona", "rules"]
+
+
 async def test_a_renamed_file_is_a_renamed_block(tmp_path):
     async with room(tmp_path) as here:
         before = (await here.blocks())["human"]["id"]
@@ -412,7 +458,7 @@ async def test_an_agent_without_blocks_has_a_branch_too(tmp_path):
 async def test_whatever_both_sides_do_they_end_in_the_same_state(tmp_path, seed):
     chance = random.Random(seed)
     words = ["", "One line.", "Two\nlines.", "---\nno header", "\n\nblank", "ends\n", "“Ünïcode” 🌍", 'a: "b"', "# x"]
-    labels = ["persona", "human", "work/plan", "a b", "x%y", ".dot", "people/ana/likes"]
+    labels = ["persona", "human", "work/plan", "a b", "x%y", ".dot", "people/ana/likes", "persona.md/x"]
     async with room(tmp_path) as here:
         ana = await here.clone()
         for _ in range(12):

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from urllib.parse import unquote
 
 from loci.errors import MemoryRefused
@@ -51,23 +52,45 @@ def label_of(path: str) -> str:
     return unquote(path.removesuffix(".md").removeprefix(SYSTEM))
 
 
-def places(blocks: Sequence[Block], kept: Mapping[str, str]) -> dict[str, Block]:
-    """Each block by the path of its file. `kept` are paths by block id that stay as long as they fit the label."""
+def standing(paths: Iterable[str]) -> set[str]:
+    """Files, and the folders that they make, each with a slash behind it."""
+    return {place for path in paths for place in (path, *(f"{folder}/" for folder in _folders(path)))}
+
+
+def _folders(path: str) -> Iterable[str]:
+    return accumulate(path.split("/")[:-1], "{}/{}".format)
+
+
+def places(blocks: Sequence[Block], kept: Mapping[str, str], taken: set[str]) -> dict[str, Block]:
+    """Each block by the path of its file, no path a folder of another.
+
+    `kept` are paths by block id that stay as long as they fit the label; `taken` is what stands there and is no block.
+    """
     rooted = any(block.label == INDEX_LABEL for block in blocks)
     found: dict[str, Block] = {}
+    used: set[str] = set()
+
+    def is_free(path: str) -> bool:
+        return not any(place in taken or place in used for place in (path, f"{path}/", *_folders(path)))
+
+    def put(path: str, block: Block) -> None:
+        found[path] = block
+        used.update(standing([path]))
+
     fresh: list[Block] = []
     for block in sorted(blocks, key=lambda each: (each.label, each.id)):
         path = kept.get(block.id)
         natural = path is not None and label_of(path) == block.label.removeprefix(SYSTEM)
-        if path is not None and natural and path not in found and is_block(path, rooted=rooted):
-            found[path] = block
+        if path is not None and natural and is_block(path, rooted=rooted) and is_free(path):
+            put(path, block)
         else:
             fresh.append(block)
     for block in fresh:
         path = _path(block.label, rooted=rooted)
-        if path in found or len(path.encode()) > NAME_MAX_BYTES:
-            path = f"{path.removesuffix('.md')[:60]}~{block.id[-12:]}.md"
-        found[path] = block
+        if len(path.encode()) > NAME_MAX_BYTES or not is_free(path):
+            name = path.removeprefix(SYSTEM).removesuffix(".md").replace("/", "_")[:50]
+            path = f"{'' if rooted else SYSTEM}{name}~{block.id[-12:]}.md"
+        put(path, block)
     return found
 
 
@@ -76,8 +99,12 @@ def _path(label: str, *, rooted: bool) -> str:
     if rooted:
         return f"{_segment(name.replace('/', '_'))}.md"
     parts = name.split("/")
-    safe = "/".join(map(_segment, parts)) if all(parts) else _segment(name)
-    return f"{SYSTEM}{safe}.md"
+    if not all(parts):
+        return f"{SYSTEM}{_segment(name)}.md"
+    *folders, last = map(_segment, parts)
+    # A folder is never called what a file of a block is called.
+    folders = [re.sub(r"\.(md)$", r"%2E\1", folder, flags=re.IGNORECASE) for folder in folders]
+    return f"{SYSTEM}{'/'.join([*folders, last])}.md"
 
 
 def _segment(text: str) -> str:

@@ -123,26 +123,22 @@ def _message(group: Sequence[JournalEntry]) -> str:
 
 
 def commits(
-    steps: Sequence[Step], files: Mapping[str, bytes], held: Held
-) -> list[tuple[Step, Mapping[str, bytes | None]]]:
-    """Steps with what each does to the block files of a tree: their new contents, None for one that goes.
+    steps: Sequence[Step], files: Mapping[str, bytes], held: Held, taken: set[str]
+) -> tuple[list[tuple[Step, Mapping[str, bytes | None]]], Held]:
+    """Steps with what each does to the block files of a tree, and what the last of them holds.
 
-    A step that changes no file is no commit.
+    What is done to a file is its new content, None for one that goes; a step that changes no file is no commit.
     """
     current, kept = dict(files), {block_id: path for block_id, _, path in held}
     made: list[tuple[Step, Mapping[str, bytes | None]]] = []
     for step in steps:
-        placed = places(step.blocks, kept)
-        kept |= {block.id: path for path, block in placed.items()}
+        placed = places(step.blocks, kept, taken)
+        held = tuple((block.id, block.version, path) for path, block in placed.items())
+        kept |= {block_id: path for block_id, _, path in held}
         wanted = {path: render(path, block, current.get(path)) for path, block in placed.items()}
         changed: dict[str, bytes | None] = {path: None for path in current if path not in wanted}
         changed |= {path: data for path, data in wanted.items() if current.get(path) != data}
         current = wanted
         if changed:
             made.append((step, changed))
-    return made
-
-
-def placed(held: Sequence[Block], kept: Mapping[str, str]) -> Held:
-    """Each block at its version, with the path of its file."""
-    return tuple((block.id, block.version, path) for path, block in places(held, kept).items())
+    return made, held

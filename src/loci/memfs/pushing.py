@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loci.errors import MemoryRefused
-from loci.memfs.files import INDEX, SYSTEM, MemoryFile, described, is_block, is_rooted, label_fault, label_of, parse
+from loci.memfs.files import INDEX, SYSTEM, MemoryFile, described, is_rooted, label_fault, label_of, parse
 from loci.types.memory import BLOCK_LIMIT_CHARS, Block, BlockCreate, BlockDetach, BlockEdit, Change, ChangeSet
 
 FILES_MAX = 5_000
@@ -73,7 +73,7 @@ def proposal(held: Mapping[str, Block], old: Tree, new: Tree, *, loss_accepted: 
     """The changes that lead from the blocks as they stand, by path, to the new tree. Raises PushRefused."""
     if is_rooted(old.sizes) and INDEX not in new.sizes:
         raise PushRefused("invalid files", [f"{INDEX}: the index at the root of the memory must stay."])
-    asked = _Asked(held, new)
+    asked = _Asked(held, old, new)
     if asked.faults:
         raise PushRefused("invalid files", asked.faults)
     _guard(asked, old, new, loss_accepted=loss_accepted)
@@ -97,15 +97,14 @@ def _guard(asked: "_Asked", old: Tree, new: Tree, *, loss_accepted: bool) -> Non
 class _Asked:
     """What the files of a tree ask for, worked out once: changes, faults, and blocks that are in no file any more."""
 
-    def __init__(self, held: Mapping[str, Block], new: Tree) -> None:
+    def __init__(self, held: Mapping[str, Block], old: Tree, new: Tree) -> None:
         self.changes: list[Change] = []
         self.faults: list[str] = []
         self.paths: dict[str, str] = {}
         self.count = len(held)
         self._files: dict[str, MemoryFile] = {}
-        rooted = is_rooted(new.sizes)
         for path, data in sorted(new.blocks.items()):
-            if is_block(path, rooted=rooted):
+            if path in held or old.blocks.get(path) != data:  # else it was there before and was no block
                 self._read(path, data)
         gone = {path: block for path, block in held.items() if path not in self._files}
         for path, file in self._files.items():
@@ -114,6 +113,7 @@ class _Asked:
                 self._create(path, file)
             else:
                 self._edit(path, file, block, stays=path in held)
+        self.faults += [f"{path}: its block stands nowhere on the branch." for path in gone if path not in old.sizes]
         self.lost = list(gone.values())
         self.changes[:0] = [self._detach(path, block) for path, block in gone.items()]
 

@@ -9,17 +9,18 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from loci.clock import Clock
 from loci.errors import LociError, StoreFailure, VersionConflict
+from loci.memfs.files import standing
 from loci.memfs.git import CHILDREN_MAX, Git, GitFailed
 from loci.memfs.objects import BRANCH, check_follows, pack_of, read_tree, said_by, write_commits
-from loci.memfs.past import SUMMARY_MAX_CHARS, Situation, commits, placed, situation, versions
-from loci.memfs.pushing import Proposal, PushRefused, proposal
+from loci.memfs.past import SUMMARY_MAX_CHARS, Situation, commits, situation, versions
+from loci.memfs.pushing import Proposal, PushRefused, Tree, proposal
 from loci.memory import changes
 from loci.store import agents, blocks, journal, memory_commits
 from loci.store.base import Store, Transaction
@@ -93,9 +94,10 @@ class Repositories:
         """Store what a branch lacks."""
         old = found.stretch
         held = old.held if old else ()
-        files: Mapping[str, bytes] = (await read_tree(git, old.head)).blocks if old else {}
-        made = await asyncio.to_thread(commits, found.steps, files, held)
-        held = placed(found.blocks, {block_id: path for block_id, _, path in held})
+        tree = await read_tree(git, old.head) if old else Tree(sizes={}, blocks={})
+        files = {path: tree.blocks[path] for _, _, path in held if path in tree.blocks}
+        taken = standing(path for path in tree.sizes if path not in files)
+        made, held = await asyncio.to_thread(commits, found.steps, files, held, taken)
         if old is not None and not made:
             settled = replace(old, held=held, journal_seq=found.journal_seq)
             await self._store.write(memory_commits.settle, actor, agent_id, settled)
@@ -156,7 +158,7 @@ class Repositories:
                 by = replace(author, reason=said[:SUMMARY_MAX_CHARS])
                 change_id = changes.apply(tx, actor, by, agent_id, wanted.change_set, now=now)
             after = blocks.blocks_of_agent(tx, actor, agent_id)
-            held = placed(after, {b.id: wanted.paths[b.label] for b in after if b.label in wanted.paths})
+            held = tuple((block.id, block.version, wanted.paths[block.label]) for block in after)
             stretch = Stretch(number=number, head=push.new, held=held, journal_seq=journal.last_seq(tx, actor))
             whole = number % WHOLE_EVERY == 0
             memory_commits.append(tx, actor, agent_id, stretch, pack, now, whole=whole)
