@@ -419,6 +419,36 @@ async def test_what_a_person_pushed_is_never_overwritten_by_a_block(tmp_path):
         assert sorted(await here.values()) == ["human", "persona", "rules"]
 
 
+async def test_what_a_clone_gets_can_be_pushed_again(tmp_path):
+    given = [
+        {"label": "wide", "value": "x", "limit": 2**31 - 1},
+        {"label": "long", "value": "x", "description": '"' * 30_000},
+        {"label": "a\u2028b", "value": "x"},
+        {"label": "odd", "value": "x", "description": "- a\x01b\x7fc\u2028“d” 🌍"},
+    ]
+    async with room(tmp_path, blocks=given) as here:
+        before = await here.blocks()
+        ana = await here.clone()
+        ana.write("note.txt", "x\n")
+        await ana.commit("Only a note")
+        assert "no block changed" in await ana.push()
+        for path in ana.files().keys() - {"note.txt"}:
+            ana.body(path, "y")
+        await ana.commit("Edit")
+        await ana.push()
+        after = await here.blocks()
+        for label, block in before.items():
+            assert after[label]["value"] == "y"
+            assert after[label]["limit"] == block["limit"]
+            assert after[label]["description"] == block["description"]
+        memory = await here.client.sdk.blocks.create(label="MEMORY", value="# Index")
+        await here.client.sdk.agents.blocks.attach(memory.id, agent_id=here.agent_id)
+        await ana.git("pull", "--quiet", "--ff-only")
+        ana.body("wide.md", "z")
+        await ana.commit("Edit at the root")
+        await ana.push()
+
+
 async def test_a_renamed_file_is_a_renamed_block(tmp_path):
     async with room(tmp_path) as here:
         before = (await here.blocks())["human"]["id"]

@@ -16,8 +16,10 @@ from loci.types.memory import Block
 
 INDEX, INDEX_LABEL = "MEMORY.md", "MEMORY"
 SYSTEM = "system/"
-LIMIT_MAX_CHARS = 1_000_000
+LIMIT_MAX_CHARS = 2**31 - 1
 HEADER_MAX_CHARS = 20_000
+DESCRIPTION_MAX_CHARS = 8_000
+"""So much of it is shown: with all quotes escaped the front matter is still short enough to be read."""
 NAME_MAX_BYTES = 200
 
 _KEYS = ("name", "description", "limit", "read_only")
@@ -130,15 +132,19 @@ def render(path: str, block: Block, old: bytes | None) -> bytes:
     if path == INDEX:
         return _body(block.value)
     description = described(block)
-    lines = [f"description: {description if _PLAIN.fullmatch(description) else json.dumps(description)}"]
+    lines = [f"description: {_quoted(description)}"]
     if "/" not in path:
         name = said.name if said and said.name else re.sub(r"[-_]+", " ", label_of(path)).strip().title()
-        lines.insert(0, f"name: {name if _PLAIN.fullmatch(name) else json.dumps(name)}")
+        lines.insert(0, f"name: {_quoted(name[:1_000])}")
     else:
         lines.append(f"limit: {block.limit_chars}")
         if block.read_only:
             lines.append("read_only: true")
     return "\n".join(["---", *lines, "---", ""]).encode() + _body(block.value)
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _body(value: str) -> bytes:
@@ -148,7 +154,8 @@ def _body(value: str) -> bytes:
 
 def described(block: Block) -> str:
     """The description in one line; there always is one, because clients demand it."""
-    return " ".join((block.description or "").split()) or f"Memory block {block.label}"
+    words = " ".join(re.sub(r"[\x00-\x1f]", " ", block.description or "").split())
+    return words[:DESCRIPTION_MAX_CHARS].strip() or f"Memory block {block.label}"
 
 
 def _is_said(path: str, said: MemoryFile, block: Block) -> bool:
@@ -189,7 +196,7 @@ def _facts(path: str, header: str) -> dict[str, str]:
         raise MemoryRefused(f"{path}: its front matter is longer than {HEADER_MAX_CHARS} characters.")
     found: dict[str, str] = {}
     last = ""
-    for line in header.splitlines():
+    for line in header.split("\n"):
         if not line.strip():
             continue
         if line[0] in " \t" and last:
@@ -216,7 +223,7 @@ def _unquoted(text: str) -> str:
 
 def _with_facts(path: str, facts: Mapping[str, str], value: str) -> MemoryFile:
     limit, read_only = facts.get("limit"), facts.get("read_only")
-    if limit is not None and not (re.fullmatch(r"[0-9]{1,7}", limit) and 0 < int(limit) <= LIMIT_MAX_CHARS):
+    if limit is not None and not (re.fullmatch(r"[0-9]{1,10}", limit) and 0 < int(limit) <= LIMIT_MAX_CHARS):
         raise MemoryRefused(f"{path}: limit must be a number from 1 to {LIMIT_MAX_CHARS}, not '{limit[:30]}'.")
     if read_only not in (None, "true", "false"):
         raise MemoryRefused(f"{path}: read_only must be true or false, not '{read_only[:30]}'.")
