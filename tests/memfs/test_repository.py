@@ -419,6 +419,21 @@ async def test_what_a_person_pushed_is_never_overwritten_by_a_block(tmp_path):
         assert sorted(await here.values()) == ["human", "persona", "rules"]
 
 
+async def test_blocks_larger_than_a_push_may_make_them_are_kept_and_read(tmp_path):
+    given = [{"label": label, "value": "漢" * 1_800_000, "limit": 2_000_000} for label in ("big", "bigger")]
+    async with room(tmp_path, blocks=given) as here:
+        ana = await here.clone()
+        await here.edit("big", value="漢" * 1_800_001)
+        await ana.git("pull", "--quiet", "--ff-only")
+        ana.body("system/big.md", "漢" * 1_800_002)
+        await ana.commit("Larger")
+        assert "larger than 5000000 bytes" in await ana.push(ok=False)
+        ana.body("system/big.md", "Short.")
+        await ana.git("commit", "--quiet", "-a", "--amend", "-m", "Short")
+        assert "memory changed" in await ana.push()
+        assert (await here.values())["big"] == "Short."
+
+
 async def test_what_a_clone_gets_can_be_pushed_again(tmp_path):
     given = [
         {"label": "wide", "value": "x", "limit": 2**31 - 1},

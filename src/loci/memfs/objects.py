@@ -11,8 +11,8 @@ BRANCH = "refs/heads/main"
 LISTING_MAX_BYTES = 10_000_000
 
 
-async def read_tree(git: Git, commit: str) -> Tree:
-    """The files of a commit. Raises PushRefused for what no tree of ours may hold."""
+async def read_tree(git: Git, commit: str, old: Tree | None = None) -> Tree:
+    """The files of a commit. If it is pushed on top of an old one, raises PushRefused for what it may not add."""
     asked = ("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
     listed = await git.run(*asked, most_bytes=LISTING_MAX_BYTES)
     modes: dict[str, str] = {}
@@ -23,7 +23,8 @@ async def read_tree(git: Git, commit: str) -> Tree:
         path = name.decode("utf-8", "replace")
         modes[path], _, oids[path], size = facts.decode().split()
         sizes[path] = int(size) if size.isdecimal() else 0
-    check_tree(modes, sizes)
+    if old is not None:
+        check_tree(old, modes, sizes)
     rooted = is_rooted(oids)
     paths = [path for path in oids if is_block(path, rooted=rooted)]
     out = await git.run("cat-file", "--batch", data="".join(f"{oids[path]}\n" for path in paths).encode())
@@ -33,7 +34,7 @@ async def read_tree(git: Git, commit: str) -> Tree:
         begin = out.index(b"\n", at) + 1
         at = begin + sizes[path] + 1
         found[path] = out[begin : at - 1]
-    return Tree(sizes=sizes, blocks=found)
+    return Tree(modes=modes, sizes=sizes, blocks=found)
 
 
 async def write_commits(

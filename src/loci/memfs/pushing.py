@@ -30,8 +30,9 @@ class PushRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """The files of a commit with their sizes in bytes, and what stands in those that are blocks."""
+    """The files of a commit with their modes and sizes in bytes, and what stands in those that are blocks."""
 
+    modes: Mapping[str, str]
     sizes: Mapping[str, int]
     blocks: Mapping[str, bytes]
 
@@ -49,10 +50,12 @@ class Proposal:
     paths: Mapping[str, str]
 
 
-def check_tree(modes: Mapping[str, str], sizes: Mapping[str, int]) -> None:
-    """Raises PushRefused for a tree that nobody should check out, or that is too large."""
-    faults = [f"{path}: {fault}." for path in sizes if (fault := _fault(path, modes[path], sizes[path]))]
-    if len(sizes) > FILES_MAX or sum(sizes.values()) > TREE_MAX_BYTES:
+def check_tree(old: Tree, modes: Mapping[str, str], sizes: Mapping[str, int]) -> None:
+    """Raises PushRefused for what a push would add that nobody should check out, or that is too large."""
+    added = [path for path in sizes if (old.modes.get(path), old.sizes.get(path)) != (modes[path], sizes[path])]
+    faults = [f"{path}: {fault}." for path in added if (fault := _fault(path, modes[path], sizes[path]))]
+    count, size_bytes = len(sizes), sum(sizes.values())
+    if count > max(FILES_MAX, len(old.sizes)) or size_bytes > max(TREE_MAX_BYTES, old.size_bytes):
         faults.append(f"A memory may have {FILES_MAX} files of {TREE_MAX_BYTES} bytes in all.")
     if faults:
         raise PushRefused("invalid files", faults)

@@ -94,7 +94,7 @@ class Repositories:
         """Store what a branch lacks."""
         old = found.stretch
         held = old.held if old else ()
-        tree = await read_tree(git, old.head) if old else Tree(sizes={}, blocks={})
+        tree = await read_tree(git, old.head) if old else Tree(modes={}, sizes={}, blocks={})
         files = {path: tree.blocks[path] for _, _, path in held if path in tree.blocks}
         taken = standing(path for path in tree.sizes if path not in files)
         made, held = await asyncio.to_thread(commits, found.steps, files, held, taken)
@@ -196,7 +196,8 @@ class Repositories:
         await check_follows(git, push.new, push.old)
         whole = (branch.stretch.number + 1) % WHOLE_EVERY == 0
         pack = await pack_of(git, push.new, None if whole else push.old)
-        old, new = await read_tree(branch.git, push.old), await read_tree(git, push.new)
+        old = await read_tree(branch.git, push.old)
+        new = await read_tree(git, push.new, old)
         standing = {block.id: block for block in await self._store.read(blocks.blocks_of_agent, actor, agent_id)}
         held = {path: standing[block_id] for block_id, _, path in branch.stretch.held if block_id in standing}
         wanted = await asyncio.to_thread(proposal, held, old, new, loss_accepted=push.loss_accepted)
