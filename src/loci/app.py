@@ -55,10 +55,11 @@ from loci.tools.builtin.files import file_builtins
 from loci.tools.builtin.memory import memory_builtins
 from loci.tools.builtin.web import web_builtins
 from loci.tools.core import CORE_BUILTINS
-from loci.tools.registry import SYSTEM, ensure_builtins
+from loci.tools.registry import ensure_builtins
 from loci.tools.source import SourceRunner
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
+from loci.types.memory import SYSTEM
 from loci.types.runs import Limits
 from loci.types.tools import Tool, ToolType
 from loci.vault import Vault

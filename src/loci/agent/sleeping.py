@@ -22,7 +22,7 @@ from loci.types.actor import Actor
 from loci.types.agents import Agent
 from loci.types.groups import Group
 from loci.types.jobs import Job, NewJob
-from loci.types.memory import ActorKind, Author
+from loci.types.memory import SYSTEM
 from loci.types.messages import Kind, Message, Text, Trust
 from loci.types.runs import Run, StopReason
 
@@ -44,7 +44,6 @@ MESSAGES_MAX = 200
 MESSAGE_MAX_CHARS = 8_000
 CHARS_PER_WINDOW_TOKEN = 1
 """A transcript may fill about a quarter of the window."""
-SYSTEM = Author(kind=ActorKind.SYSTEM, id="loci")
 
 _FRAME = """\
 [Transcript of what agent '{name}' and the people it talks with have said since you read it last. It is material to \

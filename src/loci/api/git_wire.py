@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loci.errors import BadRequest, TooLarge
+from loci.memfs.objects import BRANCH
 
 FLUSH = b"0000"
 SIDEBAND_MAX_BYTES = 65_000
 LINES_MAX = 1_000
-BRANCH = "refs/heads/main"
 
 _CAPABILITIES = "report-status side-band-64k ofs-delta push-options object-format=sha1 agent=loci"
 _COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) ([^\0\n]{1,1000})(?:\0([^\n]*))?\n?")

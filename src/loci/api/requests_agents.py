@@ -12,7 +12,7 @@ from loci.api.wire_requests import Content, parts_of
 from loci.store.rules import rule_from_json
 from loci.types.agents import AgentType, CompactionMode, CompactionSettings, ModelSettings
 from loci.types.json import JsonObject
-from loci.types.memory import BLOCK_LIMIT_CHARS
+from loci.types.memory import BLOCK_LIMIT_CHARS, LABEL_PATTERN
 from loci.types.messages import Role
 from loci.types.tools import ToolRule
 
@@ -25,7 +25,7 @@ Name = Annotated[str, Field(max_length=NAME_MAX_CHARS)]
 LongText = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
 Names = Annotated[list[Name], Field(max_length=LIST_MAX)]
 Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
-Label = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS, pattern=r"^[^<>\x00-\x1f]+$")]
+Label = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS, pattern=LABEL_PATTERN)]
 """The name of a block, which becomes a tag in the prompt: no text may end that tag or begin another."""
 Secret = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
 Object = dict[str, Any]

@@ -12,7 +12,7 @@ from itertools import accumulate
 from urllib.parse import unquote
 
 from loci.errors import MemoryRefused
-from loci.types.memory import Block
+from loci.types.memory import LABEL_PATTERN, Block
 
 INDEX, INDEX_LABEL = "MEMORY.md", "MEMORY"
 SYSTEM = "system/"
@@ -25,7 +25,6 @@ NAME_MAX_BYTES = 200
 _KEYS = ("name", "description", "limit", "read_only")
 _HEADER = re.compile(r"---[ \t]*\r?\n(.*?)(?:^)---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _PLAIN = re.compile(r"[^\s\"'>|&*!%@`#\[\]{},?:-][^\n\r]*")
-_LABEL_FORBIDDEN = re.compile(r"[<>\x00-\x1f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +237,6 @@ def _with_facts(path: str, facts: Mapping[str, str], value: str) -> MemoryFile:
 
 def label_fault(label: str) -> str | None:
     """Why this is no label; None if it is one."""
-    if not label.strip() or _LABEL_FORBIDDEN.search(label):
+    if not label.strip() or not re.fullmatch(LABEL_PATTERN, label):
         return "its name is no label of a block: it must not be empty nor have <, > or control characters."
     return None

@@ -17,11 +17,10 @@ from loci.store.base import Transaction
 from loci.store.blocks import from_snapshot
 from loci.store.memory_commits import Held, Stretch
 from loci.types.actor import Actor
-from loci.types.memory import ActorKind, Author, Block, JournalEntry, Subject
+from loci.types.memory import SYSTEM, Author, Block, JournalEntry, Subject
 from loci.types.paging import PAGE_MAX_ROWS, Page
 
 SUMMARY_MAX_CHARS = 200
-_SYSTEM = Author(kind=ActorKind.SYSTEM, id="loci")
 _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -69,7 +68,7 @@ def situation(tx: Transaction, actor: Actor, agent_id: str, stretch: Stretch | N
     changed_at = max((block.updated_at for block in held if block.updated_at), default=agent.created_at or _NO_TIME)
     message = "Memory begins" if stretch is None else "Memory changed on the server"
     at = steps[-1].at if steps else changed_at
-    steps.append(Step(author=_SYSTEM, at=at, message=message, blocks=tuple(state.values())))
+    steps.append(Step(author=SYSTEM, at=at, message=message, blocks=tuple(state.values())))
     return Situation(stretch=stretch, blocks=tuple(held), steps=tuple(reversed(steps)), journal_seq=seq)
 
 

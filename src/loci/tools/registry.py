@@ -8,11 +8,8 @@ from loci.store import tools
 from loci.store.base import Transaction
 from loci.tools.base import BuiltinTool
 from loci.types.actor import Actor
-from loci.types.memory import ActorKind, Author
+from loci.types.memory import Author
 from loci.types.tools import Tool
-
-SYSTEM = Author(kind=ActorKind.SYSTEM, id="loci")
-"""The server itself."""
 
 
 def ensure_builtins(

@@ -9,6 +9,7 @@ from loci.types.json import EMPTY, JsonObject, JsonValue
 from loci.types.messages import Trust
 
 BLOCK_LIMIT_CHARS = 100_000
+LABEL_PATTERN = r"^[^<>\x00-\x1f]+$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,10 @@ class Author:
     tool_call_id: str | None = None
     source_message_id: str | None = None
     reason: str | None = None
+
+
+SYSTEM = Author(kind=ActorKind.SYSTEM, id="loci")
+"""The server itself."""
 
 
 class Subject(StrEnum):

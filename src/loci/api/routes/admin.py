@@ -20,9 +20,10 @@ from loci.ids import new_id
 from loci.store import keys, organizations
 from loci.store.base import Transaction
 from loci.store.keys import KeyFilter
-from loci.tools.registry import SYSTEM, ensure_builtins
+from loci.tools.registry import ensure_builtins
 from loci.types.actor import Actor
 from loci.types.keys import ApiKey, Organization, User
+from loci.types.memory import SYSTEM
 from loci.types.paging import Page
 
 router = new_router("admin", dependencies=[ONLY_OPERATOR])

@@ -10,10 +10,11 @@ from starlette.responses import Response
 from loci.agent.creating import author_of
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
-from loci.api.git_wire import BRANCH, announced, inflated, read_push, refs_for_push, report
+from loci.api.git_wire import announced, inflated, read_push, refs_for_push, report
 from loci.api.parameters import AgentId
 from loci.errors import BadRequest
 from loci.memfs.git import GitFailed
+from loci.memfs.objects import BRANCH
 from loci.memfs.pushing import ACCEPT_LOSS, PushRefused
 from loci.memfs.repository import Push
 from loci.types import actor as actors
