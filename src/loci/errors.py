@@ -148,6 +148,17 @@ class SandboxBusy(SandboxFailed):
     hint = "Nothing was run. Try again later, or raise the limits of the account there."
 
 
+class GivenUp(LociError):
+    """The server stops before a run has ended. The run goes on at the next start."""
+
+    status = 503
+    hint = "What was sent is stored: look at the run later, and do not send it again."
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"The server stopped before {run_id} ended.")
+        self.run_id = run_id
+
+
 class NotAvailable(LociError):
     """This server cannot do that as it is set up."""
 

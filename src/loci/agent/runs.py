@@ -14,7 +14,7 @@ from loci.agent import loop, relief
 from loci.agent.opening import Repeated, open_run, reopen_run
 from loci.agent.request import RunRequest, request_json
 from loci.agent.turn import CANCELLED, Kit, Stopped, Turn
-from loci.errors import BadRequest, Conflict, LociError, NotFound, StoreFailure
+from loci.errors import BadRequest, Conflict, GivenUp, LociError, NotFound, StoreFailure
 from loci.ids import new_id
 from loci.store import approvals, conversations, runs
 from loci.store.base import Transaction
@@ -62,6 +62,7 @@ class LiveRun:
         self._events: list[Event] = [RunStarted(run_id=run.id)]
         self._waiting: list[asyncio.Future[None]] = []
         self._end: RunEnded | None = None
+        self._given_up = False
 
     def emit(self, event: Event) -> None:
         """Tell all followers."""
@@ -73,8 +74,19 @@ class LiveRun:
                 future.set_result(None)
         self._waiting.clear()
 
+    def give_up(self) -> None:
+        """Tell all followers that no more comes in this process."""
+        self._given_up = True
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(GivenUp(self.run.id))
+        self._waiting.clear()
+
     async def follow(self, start: int = 0) -> AsyncIterator[Sequence[Event]]:
-        """All events from number `start` on, in batches of those that are there together; ends after RunEnded."""
+        """All events from number `start` on, in batches of those that are there together; ends after RunEnded.
+
+        Raises GivenUp when the server stops before that.
+        """
         position = start
         while True:
             ready = self._events[position:]
@@ -83,13 +95,15 @@ class LiveRun:
                 yield ready
             elif self._end is not None:
                 return
+            elif self._given_up:
+                raise GivenUp(self.run.id)
             else:
                 future = asyncio.get_running_loop().create_future()
                 self._waiting.append(future)
                 await future
 
     async def ended(self) -> RunEnded:
-        """Wait for the end."""
+        """Wait for the end. Raises GivenUp."""
         if self._end is None:
             async for _ in self.follow(len(self._events)):
                 pass
@@ -288,10 +302,12 @@ class Runs:
 
     async def close(self) -> None:
         """Stop working; what is unfinished is taken up at the next start."""
-        tasks = list(self._tasks)
+        tasks, lives = list(self._tasks), [live for live, _ in self._live.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for live in lives:
+            live.give_up()
 
 
 def _close_questions(

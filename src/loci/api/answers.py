@@ -13,16 +13,17 @@ from starlette.responses import Response
 from loci.agent.request import ApprovalReply
 from loci.agent.runs import LiveRun
 from loci.api.core import Core
+from loci.api.errors import KEPT, error_answer
 from loci.api.sse import EventStream, Pings, told
 from loci.api.wire_events import RunTeller, Telling, wire_answer
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import OldAnswer, SendIn, run_request, telling_of, view_of
-from loci.errors import BadRequest, StoreFailure
+from loci.errors import BadRequest, GivenUp
 from loci.store import approvals, conversations
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.events import RunEnded
-from loci.types.json import JsonValue
+from loci.types.json import JsonObject, JsonValue
 from loci.types.runs import Ending
 
 JSON = "application/json"
@@ -91,7 +92,7 @@ async def _whole(live: LiveRun, now: Callable[[], datetime]) -> Response:
                 failed = event.ending.error_type is not None
                 return wire_failed(event.ending) if failed else json_answer(wire_answer(event, messages))
             messages += teller.tell(event)
-    raise StoreFailure("The run was given up before it ended.")
+    raise GivenUp(live.run.id)
 
 
 def wire_failed(ending: Ending) -> Response:
@@ -99,7 +100,7 @@ def wire_failed(ending: Ending) -> Response:
     kind = ending.error_type or "error"
     message = ending.message or "The run failed."
     if kind.startswith("llm_"):
-        body: JsonValue = {"error": {"type": kind, "message": message, "detail": ending.detail}}
+        body: JsonObject = {"error": {"type": kind, "message": message, "detail": ending.detail}}
     else:
         body = {"detail": f"{message} {ending.detail}" if ending.detail else message}
-    return json_answer(body, ending.status_code)
+    return error_answer(ending.status_code, body, KEPT)

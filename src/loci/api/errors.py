@@ -6,7 +6,7 @@ what they were stands in the log.
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import orjson
@@ -15,7 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from loci.errors import Busy, LociError, McpFailed, ModelFailure, NotAvailable
+from loci.errors import Busy, GivenUp, LociError, McpFailed, ModelFailure, NotAvailable
+from loci.types.json import JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _fault)
 
 
-def error_answer(status: int, body: dict[str, Any]) -> Response:
+KEPT = {"x-should-retry": "false"}
+"""Goes with an error that came after the message was stored. The public SDKs send a request anew after most errors, and
+would store it twice and three times; they obey this header.
+"""
+
+
+def error_answer(status: int, body: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None) -> Response:
     """An error as a response."""
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
 
 
 async def _loci(_request: Request, error: Exception) -> Response:
@@ -47,8 +54,10 @@ async def _loci(_request: Request, error: Exception) -> Response:
         fault = {"type": "mcp_connection_error", "message": problem.message, "detail": str(problem)}
         return error_answer(problem.status, {"error": fault})
     body: dict[str, Any] = {"detail": str(problem)}
-    if isinstance(problem, Busy) and problem.run_id:
+    if isinstance(problem, Busy | GivenUp) and problem.run_id:
         body["run_id"] = problem.run_id
+    if isinstance(problem, GivenUp):
+        return error_answer(problem.status, body, KEPT)
     if problem.status >= 500 and not isinstance(problem, NotAvailable):
         log.error("%s", problem, exc_info=problem)
     return error_answer(problem.status, body)

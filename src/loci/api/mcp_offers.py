@@ -15,7 +15,7 @@ import orjson
 from loci.agent.request import NewMessage, RunRequest
 from loci.api.core import Core
 from loci.api.wire_events import RunTeller, Telling
-from loci.errors import BadRequest, LociError, NotFound, ToolRefused
+from loci.errors import BadRequest, GivenUp, LociError, NotFound, ToolRefused
 from loci.ids import is_id
 from loci.memory import changes
 from loci.store import agents, blocks, conversations
@@ -156,7 +156,7 @@ async def _send_message(core: Core, caller: Caller, args: JsonObject) -> str:
                 said += [str(item["content"]) for item in told if item["message_type"] == "assistant_message"]
     finally:
         waiting.cancel()
-    raise LociError("The run was given up before it ended.")
+    raise GivenUp(live.run.id)
 
 
 async def _still_there(core: Core, caller: Caller, agent: Agent) -> None:

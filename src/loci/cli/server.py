@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -143,15 +143,16 @@ def address_of(listener: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """uvicorn, with a greeting, and with signals that end it without being raised once more afterwards."""
 
-    def __init__(self, config: uvicorn.Config, greet: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, config: uvicorn.Config, core: Core, address: str) -> None:
         super().__init__(config)
-        self._greet = greet
+        self._core = core
+        self._address = address
         self._greeting: asyncio.Future[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept clients, and say so."""
         await super().startup(sockets=sockets)
-        self._greeting = asyncio.ensure_future(self._greet())
+        self._greeting = asyncio.ensure_future(banner.announce(self._core, self._address))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting clients and let go of those that are there."""
@@ -159,6 +160,9 @@ class _Server(uvicorn.Server):
             self._greeting.cancel()
         # Answers that are cut off now are no errors: their runs go on. uvicorn would log a traceback for each.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        # Before connections are cut, so that whoever waits for a run is told what becomes of it.
+        await self._core.jobs.close()
+        await self._core.runs.close()
         await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager
@@ -186,7 +190,7 @@ async def _serve(settings: Settings, listener: socket.socket, address: str) -> N
     )
     async with application.router.lifespan_context(application):
         core = _core(application)
-        server = _Server(config, lambda: banner.announce(core, address))
+        server = _Server(config, core, address)
         await server.serve(sockets=[listener])
         left = len(await core.store.read(runs.unfinished))
     if left:

@@ -15,13 +15,14 @@ from loci.agent.runs import LiveRun
 from loci.api.answers import json_answer, start
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
+from loci.api.errors import KEPT, error_answer
 from loci.api.parameters import AgentId
 from loci.api.requests_agents import LIST_MAX, Body, LongText, Name
 from loci.api.sse import EventStream, frame
 from loci.api.wire_events import RunTeller, Telling
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import ContentIn, MessageIn, SendIn
-from loci.errors import Conflict, LociError, ModelFailure, NotFound, StoreFailure, Unprocessable
+from loci.errors import Conflict, GivenUp, LociError, ModelFailure, NotFound, Unprocessable
 from loci.ids import is_id
 from loci.store import agents
 from loci.store.agents import AgentFilter
@@ -112,7 +113,7 @@ async def _completed(core: Core, actor: actors.Actor, agent_id: str, body: Compl
             if not isinstance(event, RunEnded):
                 said += [text for item in teller.tell(event) if (text := _text(item))]
             elif event.ending.error_type is not None:
-                return json_answer(_failure(event.ending), event.ending.status_code)
+                return error_answer(event.ending.status_code, _failure(event.ending), KEPT)
             else:
                 message: WireObject = {"role": "assistant", "content": "\n".join(said), "refusal": None}
                 choice: WireObject = {
@@ -123,7 +124,7 @@ async def _completed(core: Core, actor: actors.Actor, agent_id: str, body: Compl
                 }
                 head = _head(live, body.model, created, "chat.completion")
                 return json_answer({**head, "choices": [choice], "usage": _usage(event)})
-    raise StoreFailure("The run was given up before it ended.")
+    raise GivenUp(live.run.id)
 
 
 def _newest(given: list[TurnIn]) -> MessageIn:
