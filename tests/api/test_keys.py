@@ -12,6 +12,7 @@ from loci.api.keyring import Keyring
 from loci.clock import FakeClock
 from loci.errors import Unauthorized
 from loci.store import keys, organizations
+from loci.store.base import Transaction
 from loci.testing.live import live_settings, serving
 from loci.testing.stores import open_store
 from loci.types.actor import DEFAULT_ORGANIZATION, DEFAULT_USER
@@ -149,6 +150,49 @@ async def test_an_organisation_is_not_deleted_with_what_it_has(tmp_path):
             assert (await one.sdk.agents.retrieve(made.id)).id == made.id
         first = await server.http.delete("/v1/admin/orgs/", params={"org_id": DEFAULT_ORGANIZATION})
         assert first.status_code == 409
+
+
+async def test_of_a_deleted_organisation_nothing_stays_but_the_journal(tmp_path):
+    def tables(tx: Transaction) -> set[str]:
+        held = "select m.name from sqlite_schema m, pragma_table_info(m.name) c where c.name = 'organization_id'"
+        names = [str(row["name"]) for row in tx.all(held)]
+        of_acme = "where organization_id = :id limit 1"
+        return {name for name in names if tx.one(f"select 1 as here from {name} {of_acme}", {"id": acme})}
+
+    async with tenants(tmp_path) as server:
+        acme = await server.organization("acme")
+        key = await server.key(acme)
+        server.live.model.add("Hello.")
+        async with server.asking(key) as one:
+            agent = await one.sdk.agents.create(memory_blocks=[{"label": "human", "value": "Sam."}])
+            question = {"agent_id": agent.id, "messages": [{"role": "user", "content": "Hello."}]}
+            for path, body in (
+                ("/v1/projects", {"name": "shop"}),
+                ("/v1/templates", {"type": "agent", "agent_id": agent.id, "name": "helper"}),
+                ("/v1/templates/helper/agents", {}),
+                ("/v1/groups/", {"agent_ids": [agent.id], "description": "One."}),
+                ("/v1/messages/batches", {"requests": [question]}),
+                ("/v1/identities/", {"identifier_key": "sam", "name": "Sam", "identity_type": "user"}),
+                ("/v1/sandbox-config/local/default", {}),
+                (
+                    "/v1/providers",
+                    {"name": "own", "provider_type": "ollama", "api_key": "k", "base_url": "http://127.0.0.1:1/v1"},
+                ),
+            ):
+                answer = await one.http.post(path, json=body)
+                assert answer.is_success, answer.text
+            await one.http.get("/v1/models/")
+            for kind in ("agents", "blocks", "archives"):
+                for made in (await one.http.get(f"/v1/{kind}/")).json():
+                    assert (await one.http.delete(f"/v1/{kind}/{made['id']}")).is_success
+        store = server.live.core.store
+        before = await store.read(tables)
+        assert before >= {"providers", "projects", "template_versions", "deployments", "agent_groups", "blocks"}
+        assert before >= {"message_batch_items", "tools", "api_keys", "identities", "sandbox_configs"}
+        deleted = await server.http.delete("/v1/admin/orgs/", params={"org_id": acme})
+        assert deleted.status_code == 200
+        assert await store.read(tables) == {"journal"}
+        assert await server.status(key) == 401
 
 
 async def test_a_key_of_an_organisation_is_never_the_operators(tmp_path):

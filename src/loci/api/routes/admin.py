@@ -148,9 +148,10 @@ async def update_organization(org_id: OrganizationId, body: OrganizationIn, serv
 
 @router.delete("/admin/orgs", response_model=OrganizationShape)
 async def delete_organization(org_id: OrganizationId, services: Services) -> Response:
-    """Delete an organisation that has no agents, blocks, archives and folders any more, with its users and keys."""
+    """Delete an organisation that has no agents, blocks, archives and folders any more, with all else that is its."""
     deleted = await services.store.write(organizations.delete, org_id)
     services.keyring.forget()
+    await services.brought.changed(Actor(organization_id=org_id))
     return json_answer(wire_organization(deleted))
 
 
