@@ -46,7 +46,7 @@ from loci.sandbox.providers import E2B, Daytona
 from loci.sandbox.remote import RemoteSandbox
 from loci.sandbox.walls import candidates
 from loci.store import organizations
-from loci.store.base import MEMORY, Store
+from loci.store.base import MEMORY, Store, Transaction
 from loci.store.sqlite import SQLiteStore
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, ToolRunner
 from loci.tools.builtin.agents import agent_builtins
@@ -116,9 +116,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     callbacks = Callbacks(core.door, clock)
     background = Background(core)
     try:
-        for organization in await store.write(organizations.ensure_first, clock.now()):
-            member = Actor(organization_id=organization.id)
-            await store.write(ensure_builtins, member, SYSTEM, core.builtins, clock.now())
+        await store.write(_ensure, core)
         core.runs.observers += [core.streams.observe, callbacks.observe]
         core.runs.after_run.append(background.after_run)
         core.streams.open()
@@ -148,6 +146,13 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await brought.aclose()
         await registry.aclose()
         await store.close()
+
+
+def _ensure(tx: Transaction, core: Core) -> None:
+    """The first organisation, and the built-in tools of this version for each."""
+    now = core.clock.now()
+    for organization in organizations.ensure_first(tx, now):
+        ensure_builtins(tx, Actor(organization_id=organization.id), SYSTEM, core.builtins, now)
 
 
 def _assemble(
