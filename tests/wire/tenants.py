@@ -106,6 +106,9 @@ def _more(world: World) -> dict[str, str]:
     grant = [{"type": "agent", "id": agent_id, "access": ["read_agent"]}]
     token = world.sdk.access_tokens.create(hostname="http://localhost", policy=grant)
     template = makers.template(world)
+    project = world.call("POST", "/v1/projects", {"name": world.name("project")})["id"]
+    world.call("POST", f"/v1/templates/{project}", {"type": "agent", "agent_id": agent_id, "name": template})
+    deployed = world.call("POST", f"/v1/templates/{project}/{template}/agents", {})
     history = world.call("GET", f"/v1/agents/{agent_id}/memory/history")
     return {
         "folder_id": folder_id,
@@ -124,5 +127,7 @@ def _more(world: World) -> dict[str, str]:
         "template_name": template,
         "template_version": f"{template}:1",
         "name": template,
+        "project_id": project,
+        "deployment_id": deployed["deployment_id"],
         "agent_ids": agent_id,
     }
