@@ -1,5 +1,7 @@
 """Files are taken in: read by kind, cut and found, told apart by name, refused with a reason."""
 
+import asyncio
+
 import pytest
 from letta_client import ConflictError, NotFoundError
 
@@ -175,6 +177,49 @@ async def test_a_file_is_found_by_its_words_when_the_embedding_model_is_away(tmp
         assert stopped["status"] == "cancelled"
         seen = await client.sdk.folders.files.retrieve(made.id, folder_id=folder_id)
         assert (seen.processing_status, seen.error_message) == ("completed", "Embedding it was cancelled.")
+
+
+async def test_a_file_is_complete_once_its_vectors_are_there_whoever_fills_them_in(tmp_path):
+    embedder = LetterEmbedder()
+    async with client_of(tmp_path, embedder=embedder) as client:
+        slow, quick = await folder_of(client, "slow"), await folder_of(client, "quick")
+        agent = await client.sdk.agents.create(folder_ids=[slow])
+        embedder.held["[slow/"] = asyncio.Event()
+        made = await client.sdk.folders.files.upload(slow, file=("a.txt", b"The oolong."))
+        await finished(client, slow, made.id, "embedding")
+        second = await client.sdk.folders.files.upload(slow, file=("b.txt", b"More oolong."))
+        await finished(client, slow, second.id, "embedding")
+        assert "oolong" in await use(client, agent.id, "semantic_search_files", query="oolong")
+        # Nobody else's file waits for that folder.
+        assert (await upload(client, quick, "c.txt", TEA)).chunks_embedded == 1
+        for file in (made, second):
+            seen = await client.sdk.folders.files.retrieve(file.id, folder_id=slow)
+            assert (seen.processing_status, seen.chunks_embedded) == ("embedding", 0)
+        embedder.held["[slow/"].set()
+        for file in (made, second):
+            seen = await finished(client, slow, file.id)
+            assert (seen.processing_status, seen.error_message, seen.chunks_embedded) == ("completed", None, 1)
+
+
+async def test_a_search_that_fills_in_vectors_completes_no_file(tmp_path):
+    embedder = LetterEmbedder()
+    async with client_of(tmp_path, embedder=embedder) as client:
+        folder_id = await folder_of(client)
+        agent = await client.sdk.agents.create(folder_ids=[folder_id])
+        embedder.failing = ModelFault.CONNECTION
+        made = await client.sdk.folders.files.upload(folder_id, file=("a.txt", b"The oolong."))
+        await finished(client, folder_id, made.id, "embedding")
+        jobs = await client.get("/v1/jobs/", active=True)
+        while not jobs[0]["metadata"]["error"]:
+            jobs = await client.get("/v1/jobs/", active=True)
+        embedder.failing, embedder.held["[docs/"] = None, asyncio.Event()
+        searching = asyncio.create_task(use(client, agent.id, "semantic_search_files", query="oolong"))
+        await asyncio.sleep(2.5)  # by then the job has tried again
+        seen = await client.sdk.folders.files.retrieve(made.id, folder_id=folder_id)
+        assert (seen.processing_status, seen.chunks_embedded) == ("embedding", 0)
+        embedder.held["[docs/"].set()
+        assert "oolong" in await searching
+        assert (await finished(client, folder_id, made.id)).chunks_embedded == 1
 
 
 async def test_jobs_say_what_became_of_files(tmp_path):

@@ -1,5 +1,6 @@
 """Embedding models that do what a test needs."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from loci.errors import ModelFailure, ModelFault
@@ -22,6 +23,8 @@ class LetterEmbedder:
         self.refused: str | None = None
         self.busy: Callable[[], None] = lambda: None
         """Called before texts are embedded, which may take time of a clock."""
+        self.held: dict[str, asyncio.Event] = {}
+        """Texts with such a word in them wait for its event."""
 
     @property
     def info(self) -> EmbeddingInfo:
@@ -33,6 +36,9 @@ class LetterEmbedder:
         if self.refused is not None and any(self.refused in text for text in texts):
             raise ModelFailure(ModelFault.CONTEXT_TOO_LONG, "That text is too long.")
         self.busy()
+        for word, event in self.held.items():
+            if any(word in text for text in texts):
+                await event.wait()
         self.asked += texts
         return [self._one(text.lower()) for text in texts]
 

@@ -1,6 +1,5 @@
 """Search over folders, by words and meaning, and filling in the vectors that it compares."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +33,6 @@ class FolderSearch:
         self._store = store
         self._embedding = Embedding(store, models, clock, _texts)
         self._shelves = Shelves()
-        self._filling = asyncio.Lock()
 
     async def search(self, actor: Actor, folders: Sequence[Folder], query: str, limit: int) -> list[ChunkHit]:
         """The best chunks in these folders."""
@@ -62,8 +60,7 @@ class FolderSearch:
 
     async def embed(self, actor: Actor, folder: Folder) -> None:
         """Fill in every missing vector of a folder. Raises ModelFailure."""
-        async with self._filling:
-            await self._embedding.catch_up(actor, ScopeKey(ScopeKind.FOLDER, folder.id), folder.embedding)
+        await self._embedding.catch_up(actor, ScopeKey(ScopeKind.FOLDER, folder.id), folder.embedding)
 
 
 def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:

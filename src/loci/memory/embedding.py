@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Embedding:
         self._models = models
         self._clock = clock
         self._texts_of = texts_of
-        self._filling: set[ScopeKey] = set()
+        self._filling: WeakValueDictionary[ScopeKey, asyncio.Lock] = WeakValueDictionary()
         self._behind: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -113,16 +114,14 @@ class Embedding:
 
     async def _fill(self, actor: Actor, key: ScopeKey, embedder: Embedder, until_s: float | None) -> bool:
         """Fill in missing vectors; False if the time ran out before all were there."""
-        if key in self._filling:
-            return True  # somebody is at it; what they have done by now is good enough
-        self._filling.add(key)
-        try:
+        lock = self._filling.setdefault(key, asyncio.Lock())
+        if until_s is not None and lock.locked():
+            return True  # somebody is at it; what they have done by now is good enough for a search
+        async with lock:
             while await self._fill_batch(actor, key, embedder):
                 if until_s is not None and self._clock.monotonic_s() >= until_s:
                     return False
             return True
-        finally:
-            self._filling.discard(key)
 
     async def _fill_batch(self, actor: Actor, key: ScopeKey, embedder: Embedder) -> bool:
         """Fill in the next vectors; whether there may be more."""
