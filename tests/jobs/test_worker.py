@@ -267,6 +267,77 @@ async def test_a_job_that_brings_the_process_down_each_time_is_given_up(store: S
     assert await status(store, job_id) == ("failed", 4, "it was interrupted each time")
 
 
+async def test_whoever_asked_is_told_when_nobody_goes_on(store: Store, clock: FakeClock) -> None:
+    told: list[tuple[str | None, str | None]] = []
+
+    async def given_up(_: Actor, job: Job, error: str | None) -> None:
+        told.append((job.subject_id, error))
+
+    async def end(_actor: Actor, job: Job) -> None:
+        match job.subject_id:
+            case "gone":
+                raise NotFound("The hole is gone.")
+            case "away":
+                raise FetchFailed("The other side is away.")
+            case "broken":
+                raise ZeroDivisionError("by zero")
+            case "endless":
+                await asyncio.Event().wait()
+            case _:
+                return
+
+    asked = Jobs(store, clock)
+    await ask(store, asked, NewJob(kind="dig", subject_id="deadly"))
+    for _ in range(2):
+        await store.write(jobs.claim, ["dig"], 5, clock.now(), clock.now() + timedelta(seconds=LEASE_S))
+        clock.advance(LEASE_S)
+    work = Jobs(store, clock)
+    work.register("dig", end, attempts_max=2, given_up=given_up)
+    for name in ("gone", "away", "broken", "fine"):
+        await ask(store, work, NewJob(kind="dig", subject_id=name), clock.now())
+    await work.run_due()
+    assert told == [("deadly", "it was interrupted each time"), ("gone", "The hole is gone.")]
+    clock.advance(10)
+    await work.run_due()
+    assert sorted(told[2:]) == [("away", "The other side is away."), ("broken", "ZeroDivisionError: by zero")]
+
+    later = await ask(store, work, NewJob(kind="dig", subject_id="later"), clock.now() + timedelta(hours=1))
+    endless = await ask(store, work, NewJob(kind="dig", subject_id="endless"), clock.now())
+    doing = asyncio.create_task(work.run_due())
+    while (await status(store, endless))[0] != "running":
+        await asyncio.sleep(0.01)
+    for job_id in (later, endless, endless):
+        await work.cancel(ME, job_id)
+    await doing
+    assert told[4:] == [("later", None), ("endless", None)]
+
+
+async def test_a_kind_that_may_have_few_at_once_leaves_room_for_others(store: Store, clock: FakeClock) -> None:
+    go_on, most = asyncio.Event(), [0]
+
+    async def hold(_actor: Actor, _job: Job) -> None:
+        most[0] = max(most[0], len(work._kinds["long"].under_way))
+        await go_on.wait()
+
+    diary = Diary()
+    work = working(store, clock, diary)
+    work.register("long", hold, at_once=2)
+    held = [await ask(store, work, NewJob(kind="long", subject_id=str(n))) for n in range(12)]
+    quick = [await ask(store, work, NewJob(kind="dig", subject_id=str(n))) for n in range(12)]
+    await work.start()
+    try:
+        async with asyncio.timeout(4):  # sooner than a poll
+            while len(diary.seen) < len(quick):
+                await asyncio.sleep(0.01)
+            assert [(await status(store, job_id))[0] for job_id in held] == ["running"] * 2 + ["pending"] * 10
+            go_on.set()
+            while (await status(store, held[-1]))[0] != "completed":
+                await asyncio.sleep(0.01)
+    finally:
+        await work.close()
+    assert most == [2]
+
+
 async def test_jobs_of_another_organisation_do_not_exist(store: Store, clock: FakeClock) -> None:
     work = working(store, clock, Diary())
     job_id = await ask(store, work, NewJob(kind="dig"), actor=OTHER_ACTOR)

@@ -12,8 +12,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 from loci.clock import Clock
@@ -38,12 +39,17 @@ ERROR_MAX_CHARS = 2_000
 FINAL_STATUS = range(400, 500)
 
 JobHandler: TypeAlias = Callable[[Actor, Job], Awaitable[datetime | None]]
+GivenUp: TypeAlias = Callable[[Actor, Job, str | None], Awaitable[None]]
+"""Told that nobody goes on with a job, with the error that ended it; None when it was called off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     handler: JobHandler
     attempts_max: int
+    given_up: GivenUp | None
+    at_once: int
+    under_way: set[str] = field(default_factory=set[str])
 
 
 class Jobs:
@@ -57,11 +63,19 @@ class Jobs:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
 
-    def register(self, kind: str, handler: JobHandler, *, attempts_max: int = ATTEMPTS_MAX) -> None:
-        """Say who does work of a kind. Once per kind, before `start`."""
+    def register(
+        self,
+        kind: str,
+        handler: JobHandler,
+        *,
+        attempts_max: int = ATTEMPTS_MAX,
+        given_up: GivenUp | None = None,
+        at_once: int = CONCURRENCY_MAX,
+    ) -> None:
+        """Say who does work of a kind, and how many jobs of it at once. Once per kind, before `start`."""
         if kind in self._kinds:
             raise ValueError(f"the kind {kind!r} has a handler")
-        self._kinds[kind] = _Work(handler=handler, attempts_max=attempts_max)
+        self._kinds[kind] = _Work(handler=handler, attempts_max=attempts_max, given_up=given_up, at_once=at_once)
 
     def enqueue(self, tx: Transaction, actor: Actor, new: NewJob, now: datetime) -> str:
         """Ask for work within a transaction; the job's id. It begins once the transaction is durable."""
@@ -86,12 +100,14 @@ class Jobs:
 
     async def cancel(self, actor: Actor, job_id: str) -> bool:
         """Call a job off, under way or not. False when it has ended before; raises NotFound."""
-        await self._store.read(jobs.get, actor, job_id)
+        job = await self._store.read(jobs.get, actor, job_id)
         cancelled = await self._store.write(jobs.cancel, actor, job_id, self._clock.now())
         task = self._tasks.get(job_id)
         if cancelled and task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        if cancelled:
+            await self._give_up(actor, job, None)
         return cancelled
 
     async def run_due(self) -> int:
@@ -122,7 +138,13 @@ class Jobs:
 
     async def _due(self) -> datetime | None:
         """When the next job is due that this process can do."""
-        return await self._store.read(jobs.next_due, list(self._kinds)) if self._kinds else None
+        room = self._room()
+        return await self._store.read(jobs.next_due, list(room)) if room else None
+
+    def _room(self) -> dict[str, int]:
+        """How many more jobs of each kind may begin; kinds that may not are left out."""
+        room = {kind: work.at_once - len(work.under_way) for kind, work in self._kinds.items()}
+        return {kind: free for kind, free in room.items() if free > 0}
 
     def _pause_s(self, due: datetime | None) -> float:
         if due is None or len(self._tasks) >= CONCURRENCY_MAX:
@@ -131,37 +153,45 @@ class Jobs:
 
     async def _begin(self, due: datetime | None) -> int:
         """Claim what is due and set it going; how many jobs."""
-        free, now = CONCURRENCY_MAX - len(self._tasks), self._clock.now()
-        if free <= 0 or due is None or due > now:
+        now = self._clock.now()
+        if due is None or due > now:
             return 0
-        until = now + timedelta(seconds=LEASE_S)
-        claimed = await self._store.write(jobs.claim, list(self._kinds), free, now, until)
-        for actor, job in claimed:
-            task = asyncio.create_task(self._do(actor, job), name=job.id)
-            self._tasks[job.id] = task
-            task.add_done_callback(self._done)
-        return len(claimed)
+        count, until = 0, now + timedelta(seconds=LEASE_S)
+        while room := self._room():
+            # No more than the fullest kind has room for, so that no kind gets more than it may have.
+            free = min(CONCURRENCY_MAX - len(self._tasks), *room.values())
+            claimed = await self._store.write(jobs.claim, list(room), free, now, until) if free > 0 else []
+            for actor, job in claimed:
+                self._kinds[job.kind].under_way.add(job.id)
+                self._tasks[job.id] = task = asyncio.create_task(self._do(actor, job), name=job.id)
+                task.add_done_callback(partial(self._done, job))
+            count += len(claimed)
+            if not claimed or len(claimed) < free:
+                break
+        return count
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task.get_name(), None)
+    def _done(self, job: Job, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(job.id, None)
+        self._kinds[job.kind].under_way.discard(job.id)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the end of job %s is not stored, so it is done again: %s", task.get_name(), error)
+            log.error("the end of job %s is not stored, so it is done again: %s", job.id, error)
         self._wake.set()
 
     async def _do(self, actor: Actor, job: Job) -> None:
         work = self._kinds[job.kind]
         if job.attempts > work.attempts_max:
-            await self._end(job, "it was interrupted each time", final=True)
+            await self._end(actor, job, "it was interrupted each time", final=True)
             return
         try:
             again_at = await self._leased(job, asyncio.ensure_future(work.handler(actor, job)))
         except LociError as error:
             final = error.status in FINAL_STATUS or job.attempts >= work.attempts_max
             log.warning("job %s (%s), attempt %d: %s", job.id, job.kind, job.attempts, error)
-            await self._end(job, str(error), final=final)
+            await self._end(actor, job, str(error), final=final)
         except Exception as error:
             log.exception("job %s (%s), attempt %d, broke", job.id, job.kind, job.attempts)
-            await self._end(job, f"{type(error).__name__}: {error}", final=job.attempts >= work.attempts_max)
+            final = job.attempts >= work.attempts_max
+            await self._end(actor, job, f"{type(error).__name__}: {error}", final=final)
         else:
             now, status = self._clock.now(), "completed" if again_at is None else "pending"
             await self._store.write(jobs.end, job.id, status, now, run_at=again_at)
@@ -181,7 +211,14 @@ class Jobs:
             # Also when it is done: it may have failed in the moment in which it was called off.
             await asyncio.gather(work, return_exceptions=True)
 
-    async def _end(self, job: Job, error: str, *, final: bool) -> None:
+    async def _give_up(self, actor: Actor, job: Job, error: str | None) -> None:
+        work = self._kinds.get(job.kind)
+        if work is not None and work.given_up is not None:
+            await work.given_up(actor, job, error)
+
+    async def _end(self, actor: Actor, job: Job, error: str, *, final: bool) -> None:
+        if final:
+            await self._give_up(actor, job, error[:ERROR_MAX_CHARS])
         now = self._clock.now()
         pause_s = min(PAUSE_FIRST_S * 2.0 ** (job.attempts - 1), PAUSE_MAX_S)
         await self._store.write(
