@@ -1,6 +1,7 @@
 """Files are taken in: read by kind, cut and found, told apart by name, refused with a reason."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from letta_client import ConflictError, NotFoundError
@@ -220,6 +221,33 @@ async def test_a_search_that_fills_in_vectors_completes_no_file(tmp_path):
         embedder.held["[docs/"].set()
         assert "oolong" in await searching
         assert (await finished(client, folder_id, made.id)).chunks_embedded == 1
+
+
+async def test_a_file_that_nobody_goes_on_with_is_no_longer_found(tmp_path):
+    async with client_of(tmp_path) as client:
+        folder_id = await folder_of(client)
+        agent = await client.sdk.agents.create(folder_ids=[folder_id])
+        core = client.live.core
+        for attempts, words in ((0, "Reading it was cancelled."), (100, "it was interrupted each time")):
+            file = await upload(client, folder_id, "a.txt", f"{TEA}\n" * 200, duplicate_handling="replace")
+
+            def begun(tx: Transaction, file_id: str = file.id, attempts: int = attempts) -> str:
+                """As a crash leaves it: some chunks are there; the job is due in an hour, or was tried too often."""
+                now = core.clock.now()
+                files.set_status(tx, ME, file_id, "parsing", now)
+                due = now if attempts else now + timedelta(hours=1)
+                job_id = core.jobs.enqueue(tx, ME, NewJob(kind=FILE_JOB, subject_id=file_id, run_at=due), now)
+                tx.run("update jobs set attempts = :n where id = :id", {"n": attempts, "id": job_id})
+                return job_id
+
+            job_id = await core.store.write(begun)
+            if not attempts:
+                assert (await client.http.patch(f"/v1/jobs/{job_id}/cancel")).status_code == 200
+            seen = await finished(client, folder_id, file.id)
+            assert (seen.processing_status, seen.error_message) == ("error", words)
+            assert (seen.content, seen.total_chunks) == (None, None)
+            assert await client.get(f"/v1/folders/{folder_id}/passages") == []
+            assert await use(client, agent.id, "semantic_search_files", query="tea") == "No results found."
 
 
 async def test_jobs_say_what_became_of_files(tmp_path):

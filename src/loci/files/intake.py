@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Literal
 
 from loci.clock import Clock
-from loci.errors import Conflict, LociError, ModelFailure, NotFound
+from loci.errors import Conflict, ModelFailure, NotFound
 from loci.files import holding
 from loci.files.chunking import chunks_of
 from loci.files.finding import FolderSearch
 from loci.files.kinds import FileKind, clean_name, kind_of, media_type_of, with_number
 from loci.files.reading import Reader
 from loci.ids import new_id
-from loci.jobs.worker import FINAL_STATUS, Jobs
+from loci.jobs.worker import Jobs
 from loci.store import chunks, files, folders
 from loci.store.base import Store, Transaction
 from loci.store.files import NewFile
@@ -32,8 +32,7 @@ FILE_JOB = "file.process"
 PIECE_BYTES = 1_000_000
 CHUNKS_AT_ONCE = 400
 """So many go into one transaction, so that a long file does not keep others from writing."""
-EMBEDDING_ATTEMPTS_MAX = 4
-READING_ATTEMPTS_MAX = 4
+ATTEMPTS_MAX = 4
 
 Duplicates = Literal["skip", "error", "suffix", "replace"]
 """What becomes of a file whose name is taken."""
@@ -58,7 +57,7 @@ class Intake:
         self._clock = clock
         self._search = search
         self._reader = reader
-        jobs.register(FILE_JOB, self.process)
+        jobs.register(FILE_JOB, self.process, attempts_max=ATTEMPTS_MAX, given_up=self._given_up)
 
     async def open(self) -> None:
         """Drop what a former process was being sent when it ended."""
@@ -132,7 +131,7 @@ class Intake:
         try:
             file = await self._store.read(files.get, actor, file_id)
             if file.status in ("pending", "parsing"):
-                await self._read(actor, file, job.attempts)
+                await self._read(actor, file)
                 file = await self._store.read(files.get, actor, file_id)
             if file.status == "embedding":
                 await self._embed(actor, file, job.attempts)
@@ -140,15 +139,10 @@ class Intake:
             log.info("file %s is gone", file_id)
         return None
 
-    async def _read(self, actor: Actor, file: File, attempts: int) -> None:
+    async def _read(self, actor: Actor, file: File) -> None:
         now = self._clock.now()
         await self._store.write(files.set_status, actor, file.id, "parsing", now)
-        try:
-            words = await self._reader.text_of(await self._kind(actor, file), self._pieces(actor, file.id))
-        except LociError as error:
-            if error.status in FINAL_STATUS or attempts >= READING_ATTEMPTS_MAX:
-                await self._give_up(actor, file.id, str(error))
-            raise
+        words = await self._reader.text_of(await self._kind(actor, file), self._pieces(actor, file.id))
         cut = await asyncio.to_thread(chunks_of, words)
         await self._store.write(_store_text, actor, file, words, len(cut), now)
         for at in range(0, len(cut), CHUNKS_AT_ONCE):
@@ -171,26 +165,27 @@ class Intake:
         try:
             await self._search.embed(actor, folder)
         except ModelFailure as failure:
-            if attempts < EMBEDDING_ATTEMPTS_MAX:
+            if attempts < ATTEMPTS_MAX:
                 raise
             note = f"It is found by its words only, for the embedding model failed: {failure.message}"
         now = self._clock.now()
         await self._store.write(files.set_status, actor, file.id, "completed", now, error=note)
 
-    async def _give_up(self, actor: Actor, file_id: str, reason: str) -> None:
-        await self._store.write(files.set_status, actor, file_id, "error", self._clock.now(), error=reason)
+    async def _given_up(self, actor: Actor, job: Job, error: str | None) -> None:
+        await self._store.write(_stop, actor, job.subject_id or "", error, self._clock.now())
 
 
-def stop_reading(tx: Transaction, actor: Actor, file_id: str, now: datetime) -> None:
-    """Note that nobody goes on with a file, if it is still there and unfinished."""
+def _stop(tx: Transaction, actor: Actor, file_id: str, error: str | None, now: datetime) -> None:
+    """Note that nobody goes on with a file, if it is still there and unfinished. One without its text is not found."""
     try:
         file = files.get(tx, actor, file_id)
     except NotFound:
         return
     if file.status in ("pending", "parsing"):
-        files.set_status(tx, actor, file_id, "error", now, error="Reading it was cancelled.")
+        files.forget_text(tx, actor, file, now)
+        files.set_status(tx, actor, file_id, "error", now, error=error or "Reading it was cancelled.")
     elif file.status == "embedding":
-        files.set_status(tx, actor, file_id, "completed", now, error="Embedding it was cancelled.")
+        files.set_status(tx, actor, file_id, "completed", now, error=error or "Embedding it was cancelled.")
 
 
 def _store_text(tx: Transaction, actor: Actor, file: File, words: str, count: int, now: datetime) -> None:

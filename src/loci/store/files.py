@@ -48,6 +48,7 @@ SET_LENGTH = """
 update files set lines = :lines, chars = :chars, chunks_total = :chunks_total, updated_at = :now
 where id = :id and organization_id = :organization_id"""
 TEXT = "select text from file_texts where file_id = :id and organization_id = :organization_id"
+FORGET_TEXT = "delete from file_texts where file_id = :id and organization_id = :organization_id"
 DELETE = "delete from files where id = :id and organization_id = :organization_id"
 
 PIECE = """
@@ -155,6 +156,13 @@ def set_text(tx: Transaction, actor: Actor, file: File, words: str, chunks_total
     tx.run(SET_TEXT, {**_key(actor, file.id), "project_id": actor.project_id, "text": words})
     lengths = {"lines": words.count("\n") + 1, "chars": len(words), "chunks_total": chunks_total}
     tx.run(SET_LENGTH, {**_key(actor, file.id), **lengths, "now": time_text(now)})
+
+
+def forget_text(tx: Transaction, actor: Actor, file: File, now: datetime) -> None:
+    """Drop what was made of a file so far."""
+    chunks.forget(tx, actor, file)
+    tx.run(FORGET_TEXT, _key(actor, file.id))
+    tx.run(SET_LENGTH, {**_key(actor, file.id), "lines": 0, "chars": 0, "chunks_total": None, "now": time_text(now)})
 
 
 def text_of(tx: Transaction, actor: Actor, file_id: str) -> str | None:

@@ -7,12 +7,11 @@ from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
-from loci.api.core import Actor, Core, Services
+from loci.api.core import Actor, Services
 from loci.api.parameters import Cursor, JobId, Limit, Order, page
 from loci.api.shapes import JobShape
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
-from loci.files.intake import FILE_JOB, stop_reading
 from loci.store import jobs
 from loci.store.base import Transaction
 from loci.types import actor as actors
@@ -96,22 +95,15 @@ async def retrieve_job(job_id: JobId, services: Services, actor: Actor) -> Respo
 @router.patch("/jobs/{job_id}/cancel", response_model=JobShape)
 async def cancel_job(job_id: JobId, services: Services, actor: Actor) -> Response:
     """Call a job off, under way or not; one that has ended stays as it is."""
-    await _call_off(services, actor, job_id)
+    await services.jobs.cancel(actor, job_id)
     return json_answer(_wire(await services.store.read(jobs.get, actor, job_id)))
 
 
 @router.delete("/jobs/{job_id}", response_model=JobShape)
 async def delete_job(job_id: JobId, services: Services, actor: Actor) -> Response:
     """Forget a job; it is called off first if it has not ended."""
-    await _call_off(services, actor, job_id)
+    await services.jobs.cancel(actor, job_id)
     return json_answer(_wire(await services.store.write(_forget, actor, job_id)))
-
-
-async def _call_off(core: Core, actor: actors.Actor, job_id: str) -> None:
-    if await core.jobs.cancel(actor, job_id):
-        job = await core.store.read(jobs.get, actor, job_id)
-        if job.kind == FILE_JOB and job.subject_id is not None:
-            await core.store.write(stop_reading, actor, job.subject_id, core.clock.now())
 
 
 def _forget(tx: Transaction, actor: actors.Actor, job_id: str) -> Job:
