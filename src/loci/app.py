@@ -128,7 +128,8 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.jobs.register(sleeping.KIND, sleeping.Sleeping(store, core.runs, clock))
         await core.intake.open()
         await core.memfs.forget()
-        core.jobs.register(batching.KIND, batching.Batches(core))
+        work = batching.Batches(core)
+        core.jobs.register(batching.KIND, work, given_up=work.given_up, at_once=batching.AT_ONCE)
         await core.jobs.start()
         yield core
     finally:

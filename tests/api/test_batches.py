@@ -63,16 +63,20 @@ async def test_what_fails_says_so_and_the_rest_goes_on(tmp_path):
 
 async def test_an_agent_at_work_is_waited_for(tmp_path):
     async with talking(tmp_path, model=ScriptedModel()) as talk:
-        talking_to = asyncio.ensure_future(
-            talk.http.post(
-                f"/v1/agents/{talk.agent_id}/messages",
-                json={"messages": [{"role": "user", "content": "@wait 0.2\n@say Late."}]},
-            )
-        )
-        await asyncio.sleep(0.05)
+        path = f"/v1/agents/{talk.agent_id}/messages"
+
+        def say(words: str) -> Any:
+            return talk.http.post(path, json={"messages": [{"role": "user", "content": words}]})
+
+        first = asyncio.ensure_future(say("@wait 1\n@say Late."))
+        while not (await talk.sdk.runs.list(agent_id=talk.agent_id)).items:
+            await asyncio.sleep(0.005)
         made = await batch(talk, asks(talk.agent_id, "@say After you."))
+        assert (await say("@say Me too.")).status_code == 409  # it is at work indeed
         assert (await ended(talk, made["id"]))["status"] == "completed"
-        assert (await talking_to).status_code == 200
+        assert (await first).status_code == 200
+        heard = (await talk.http.get(path, params={"order": "asc"})).json()
+        assert [m["content"] for m in heard if m["message_type"] == "assistant_message"] == ["Late.", "After you."]
 
 
 async def test_a_batch_is_called_off_with_its_runs(tmp_path):
@@ -85,6 +89,31 @@ async def test_a_batch_is_called_off_with_its_runs(tmp_path):
         assert (found["status"], found["metadata"]) == ("cancelled", {"requests": 2, "cancelled": 2})
         assert [run.status for run in (await talk.sdk.runs.list(agent_id=talk.agent_id)).items] == ["cancelled"]
         assert (await talk.http.patch(f"{BATCHES}/{made['id']}/cancel")).status_code == 409
+
+
+@pytest.mark.parametrize(("method", "path"), [("PATCH", "/cancel"), ("DELETE", "")])
+async def test_a_batch_is_called_off_as_the_job_that_it_is(tmp_path, method, path):
+    async with talking(tmp_path, model=ScriptedModel()) as talk:
+        made = await batch(talk, *(asks(talk.agent_id, "@wait 30") for _ in range(2)))
+        while not (await talk.sdk.runs.list(agent_id=talk.agent_id)).items:
+            await asyncio.sleep(0.005)
+        assert (await talk.http.request(method, f"/v1/jobs/{made['id']}{path}")).status_code == 200
+        found = (await talk.http.get(f"{BATCHES}/{made['id']}")).json()
+        assert (found["status"], found["metadata"]) == ("cancelled", {"requests": 2, "cancelled": 2})
+        assert [run.status for run in (await talk.sdk.runs.list(agent_id=talk.agent_id)).items] == ["cancelled"]
+        assert (await talk.http.patch(f"{BATCHES}/{made['id']}/cancel")).status_code == 409
+
+
+async def test_a_batch_whose_job_is_given_up_has_failed(tmp_path):
+    async with talking(tmp_path, model=ScriptedModel()) as talk:
+        made = await batch(talk, asks(talk.agent_id, "@wait 30"))
+        while not (await talk.sdk.runs.list(agent_id=talk.agent_id)).items:
+            await asyncio.sleep(0.005)
+        worn_out = "update jobs set attempts = 100 where id = :id"
+        await talk.live.core.store.write(lambda tx: tx.run(worn_out, {"id": made["id"]}))
+    async with talking(tmp_path, model=ScriptedModel()) as talk:
+        found = await ended(talk, made["id"])
+        assert (found["status"], found["metadata"]) == ("failed", {"requests": 1, "failed": 1})
 
 
 async def test_a_batch_goes_on_after_the_server_was_stopped_and_says_nothing_twice(tmp_path):

@@ -15,15 +15,17 @@ from loci.api.callbacks import tell
 from loci.api.core import Core
 from loci.api.scheduling import said_request
 from loci.api.wire_runs import wire_moment
-from loci.errors import Busy, Conflict, LociError
+from loci.errors import Busy, Conflict, LociError, NotFound
 from loci.jobs.worker import FINAL_STATUS
-from loci.store import batches
+from loci.store import batches, runs
 from loci.types.actor import Actor
 from loci.types.batches import BatchItem, ItemStatus
 from loci.types.jobs import Job
 from loci.types.runs import status_of
 
 KIND = "message.batch"
+AT_ONCE = 2
+"""So many batches are under way, for each waits for its runs while other work must go on."""
 AGENTS_AT_ONCE = 4
 BUSY_PAUSE_S = 2.0
 BUSY_S_MAX = 3_600.0
@@ -45,9 +47,11 @@ class Batches:
         for item in left:
             of_agents.setdefault(item.agent_id, []).append(item)
         free = asyncio.Semaphore(AGENTS_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for items in of_agents.values():
-                group.create_task(self._of_agent(actor, items, free))
+        # An error of one agent's is told once the others are done: none stops waiting for its runs on that account.
+        work = [self._of_agent(actor, items, free) for items in of_agents.values()]
+        for error in await asyncio.gather(*work, return_exceptions=True):
+            if error is not None:
+                raise error
         await self._end(actor, job.id)
         return None
 
@@ -65,7 +69,9 @@ class Batches:
                 raise
             await store.write(batches.set_item, actor, item, "failed", error=str(error))
             return
-        await store.write(batches.set_item, actor, item, "running", run_id=live.run.id)
+        if not await store.write(batches.set_item, actor, item, "running", run_id=live.run.id):
+            await self._stop_runs(actor, item.batch_id, item.agent_id)
+            return
         ending = (await live.ended()).ending
         status = ITEM_STATUSES.get(status_of(ending.reason), "failed")
         words = None if status == "completed" else ending.detail or ending.message
@@ -93,14 +99,23 @@ class Batches:
             told = {"job_id": batch_id, "status": status, "completed_at": wire_moment(now)}
             await tell(core.door, core.clock, batch.callback_url, told)
 
+    async def given_up(self, actor: Actor, job: Job, error: str | None) -> None:
+        """End a batch whose job was called off or has failed, with the runs that are under way."""
+        core = self._core
+        left = await core.store.write(batches.give_up, actor, job.id, error, core.clock.now())
+        for agent_id in {item.agent_id for item in left}:
+            await self._stop_runs(actor, job.id, agent_id)
+
+    async def _stop_runs(self, actor: Actor, batch_id: str, agent_id: str) -> None:
+        active = await self._core.store.read(runs.active_of_agent, actor, agent_id)
+        ids = [run.id for run in active if run.metadata.get("batch_id") == batch_id]
+        if ids:
+            with suppress(Conflict, NotFound):  # they ended by themselves, or the agent is gone
+                await self._core.runs.cancel(actor, agent_id, run_ids=ids)
+
 
 async def cancel_batch(core: Core, actor: Actor, batch_id: str) -> None:
     """Call a batch off, with the runs that are under way. Raises NotFound, and Conflict when it has ended."""
-    left = await core.store.write(batches.cancel, actor, batch_id, core.clock.now())
-    if left is None:
+    batch = await core.store.read(batches.get, actor, batch_id)
+    if batch.completed_at is not None or not await core.jobs.cancel(actor, batch_id):
         raise Conflict(f"Batch {batch_id} has ended.")
-    await core.jobs.cancel(actor, batch_id)
-    for item in left:
-        if item.run_id is not None:
-            with suppress(Conflict):  # it ended by itself
-                await core.runs.cancel(actor, item.agent_id, run_ids=[item.run_id])

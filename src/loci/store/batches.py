@@ -39,8 +39,8 @@ where id = :id and organization_id = :organization_id and status in ('created', 
 END = """
 update message_batches set status = :status, completed_at = :now
 where id = :id and organization_id = :organization_id and completed_at is null"""
-CANCEL_ITEMS = """
-update message_batch_items set status = 'cancelled'
+END_ITEMS = """
+update message_batch_items set status = :status, error = :error
 where batch_id = :id and organization_id = :organization_id and status in ('pending', 'running')"""
 SAID = f"""
 select {messages.COLUMNS} from messages where organization_id = :organization_id and run_id in (
@@ -154,13 +154,13 @@ def end(tx: Transaction, actor: Actor, batch_id: str, status: BatchStatus, now: 
     return tx.run(END, {**params, "now": time_text(now)}) == 1
 
 
-def cancel(tx: Transaction, actor: Actor, batch_id: str, now: datetime) -> list[BatchItem] | None:
-    """Call a batch off; what was still to be done or under way. None when it had ended. Raises NotFound."""
-    get(tx, actor, batch_id)
+def give_up(tx: Transaction, actor: Actor, batch_id: str, error: str | None, now: datetime) -> list[BatchItem]:
+    """End a batch early, for an error or called off; what was to be done or under way, nothing if it had ended."""
     left = begin(tx, actor, batch_id)
-    if not end(tx, actor, batch_id, "cancelled", now):
-        return None
-    tx.run(CANCEL_ITEMS, {"id": batch_id, "organization_id": actor.organization_id})
+    status: BatchStatus = "cancelled" if error is None else "failed"
+    end(tx, actor, batch_id, status, now)
+    params: dict[str, SqlValue] = {"id": batch_id, "organization_id": actor.organization_id}
+    tx.run(END_ITEMS, {**params, "status": status, "error": error})
     return left
 
 
