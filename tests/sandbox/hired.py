@@ -34,7 +34,8 @@ class Service:
         self.machines: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str, dict[str, str], Any]] = []
         self.next: dict[str, list[Answer | str]] = defaultdict(list)
-        """By method and path without the id: answers that come instead, or `die` for a connection that breaks."""
+        """By method and path without the id: answers that come instead, or `die` for a connection that breaks.
+        With `hang` it breaks a second later."""
         self.count = 0
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | str:
@@ -168,6 +169,8 @@ def serving(service: Service) -> Iterator[Service]:
             key = f"{self.command} {self.path.split('?')[0]}"
             waiting = next((given for start, given in service.next.items() if key.startswith(start) and given), None)
             answer = waiting.pop(0) if waiting else service.answer(self.command, self.path, headers, body)
+            if answer == "hang":
+                threading.Event().wait(1)
             if isinstance(answer, str):
                 self.close_connection = True
                 return

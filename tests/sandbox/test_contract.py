@@ -60,9 +60,7 @@ async def test_what_goes_wrong_is_told(sandbox: Sandbox) -> None:
     failed = await run(sandbox, "def f():\n    raise ValueError('no tea')")
     assert (failed.value, failed.error) == (None, "Error executing function f: ValueError: no tea")
     assert "raise ValueError('no tea')" in failed.stderr
-    assert "does not" in str((await run(sandbox, "def g(): pass")).error) or "no function 'f'" in str(
-        (await run(sandbox, "def g(): pass")).error
-    )
+    assert "no function 'f'" in str((await run(sandbox, "def g(): pass")).error)
     left = await run(sandbox, "import os\ndef f():\n    os._exit(3)")
     assert left.error == "Error: the tool ended without a result (exit status 3)."
 

@@ -152,6 +152,50 @@ async def test_a_machine_that_went_between_calls_is_replaced(tmp_path: Path, kin
         assert len(service.bodies(RENT_AT[kind])) == 2
 
 
+RENEW_AT = {"e2b": "POST /sandboxes/", "daytona": "POST /api/sandbox/"}
+
+
+@BOTH
+async def test_a_machine_whose_time_cannot_be_prolonged_is_given_back(tmp_path: Path, kind: str) -> None:
+    async with hired(tmp_path, kind) as (sandbox, service):
+        await run(sandbox)
+        for answer in ("die", ok({"message": "out of luck"}, 500), (429, {"Retry-After": "120"}, b"{}")):
+            (former,) = service.machines
+            service.next[RENEW_AT[kind]] = [answer]
+            assert (await run(sandbox)).value == "ran"
+            async with asyncio.timeout(5):
+                while former in service.machines:
+                    await asyncio.sleep(0.01)
+        service.next[RENEW_AT[kind]] = ["hang"]
+        call = asyncio.create_task(run(sandbox))
+        async with asyncio.timeout(5):
+            while service.next[RENEW_AT[kind]]:
+                await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        async with asyncio.timeout(5):
+            while service.machines:
+                await asyncio.sleep(0.01)
+
+
+@BOTH
+async def test_the_time_of_a_machine_begins_with_its_last_use(tmp_path: Path, kind: str) -> None:
+    async with hired(tmp_path, kind, idle_s=1.5) as (sandbox, service):
+        started = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < started + 3:
+            assert (await run(sandbox)).value == "ran"
+        assert len(service.bodies(RENT_AT[kind])) == 1
+
+
+@BOTH
+async def test_a_service_that_takes_too_long_is_an_error_that_says_so(tmp_path: Path, kind: str) -> None:
+    async with hired(tmp_path, kind) as (sandbox, service):
+        service.next[RENT_AT[kind]] = [ok({"message": "timed out"}, 408)]
+        with pytest.raises(SandboxFailed, match="was not there after"):
+            await run(sandbox)
+
+
 @BOTH
 async def test_a_machine_that_goes_while_a_tool_runs_is_no_error_of_the_server(tmp_path: Path, kind: str) -> None:
     async with hired(tmp_path, kind) as (sandbox, service):
@@ -216,6 +260,11 @@ async def test_a_machine_that_does_not_start_is_given_back(tmp_path: Path) -> No
         with pytest.raises(SandboxFailed, match=r"did not start: it is error\. no room"):
             await run(sandbox)
         assert service.machines == {}
+        for answer in ("die", ok({"message": "out of luck"}, 500), (200, {}, b"<html>")):
+            service.next["GET /api/sandbox"] = [answer]
+            with pytest.raises((SandboxFailed, FetchFailed)):
+                await run(sandbox)
+            assert service.machines == {}
 
 
 @BOTH

@@ -16,7 +16,7 @@ import orjson
 
 from loci.clock import Clock
 from loci.config import Account
-from loci.errors import NotAvailable, SandboxBusy, SandboxFailed
+from loci.errors import LociError, NotAvailable, SandboxBusy, SandboxFailed
 from loci.net import Door, Fetched
 from loci.sandbox.remote import Machine, MachineGone
 from loci.types.json import JsonObject, JsonValue
@@ -210,17 +210,24 @@ class Daytona:
         wanted.update({"target": self._account.region} if self._account.region else {})
         made = await self._line.ask_json(*self._api("POST", "/sandbox"), wanted)
         name = self._line.text(made, "id")
-        machine = Machine(id=name, url=f"{self._line.text(made, 'toolboxProxyUrl').rstrip('/')}/{name}")
+        try:
+            machine = Machine(id=name, url=f"{self._line.text(made, 'toolboxProxyUrl').rstrip('/')}/{name}")
+            await self._started(name, made)
+        except BaseException:
+            with contextlib.suppress(LociError, TimeoutError):
+                await self.end(Machine(id=name, url=""))
+            raise
+        return machine
+
+    async def _started(self, name: str, made: JsonObject) -> None:
         for _ in range(START_TRIES_MAX):
             state = made.get("state")
             if state == "started":
-                return machine
+                return
             if state not in _STARTING:
                 break
             await self._clock.sleep(0.5)
             made = await self._line.ask_json(*self._api("GET", f"/sandbox/{name}"))
-        with contextlib.suppress(MachineGone):
-            await self.end(machine)
         raise SandboxFailed(f"A machine of Daytona did not start: it is {made.get('state')}. {made.get('errorReason')}")
 
     async def renew(self, machine: Machine, *, lasts_s: float) -> None:  # noqa: ARG002  its time begins with each use

@@ -102,7 +102,7 @@ class RemoteSandbox:
         self._bounds = bounds
         self._idle_s = idle_s
         self._lasts_s = bounds.wall_s + INSTALL_TIMEOUT_S + idle_s
-        self._idle: list[tuple[Wanted, Machine]] = []
+        self._idle: list[tuple[Wanted, Machine, asyncio.TimerHandle]] = []
         self._room = asyncio.Semaphore(MACHINES_MAX)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -149,16 +149,14 @@ class RemoteSandbox:
 
     async def rebuild(self, environment: Environment) -> None:
         """Let go of the machines that have it: the next call installs it anew."""
-        kept = [item for item in self._idle if item[0].environment != environment]
-        for _, machine in [item for item in self._idle if item not in kept]:
-            self._begin(self._end(machine))
-        self._idle = kept
+        for wanted, machine, _ in list(self._idle):
+            if wanted.environment == environment:
+                self._retire(machine)
 
     async def close(self) -> None:
         """End what runs."""
-        for _, machine in self._idle:
-            self._begin(self._end(machine))
-        self._idle.clear()
+        for _, machine, _ in list(self._idle):
+            self._retire(machine)
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -170,12 +168,19 @@ class RemoteSandbox:
 
     async def _machine(self, wanted: Wanted) -> Machine:
         while found := next((item for item in self._idle if item[0] == wanted), None):
-            self._idle.remove(found)
+            machine = self._taken(found[1])
             try:
-                await self._machines.renew(found[1], lasts_s=self._lasts_s)
-            except (MachineGone, FetchFailed):
+                await self._machines.renew(machine, lasts_s=self._lasts_s)
+            except MachineGone:
                 continue
-            return found[1]
+            except (LociError, TimeoutError) as error:
+                self._begin(self._end(machine))
+                log.warning("a machine of %s is not used again: %s", self._machines.name, error)
+            except BaseException:
+                self._begin(self._end(machine))
+                raise
+            else:
+                return machine
         # A task of its own: whoever waits may be cancelled at any moment, and a machine that was hired is never lost.
         task = self._begin(self._hire(wanted))
         try:
@@ -187,8 +192,12 @@ class RemoteSandbox:
     async def _hire(self, wanted: Wanted) -> Machine:
         needs = wanted.environment
         network = wanted.network or bool(needs.pip or needs.npm)
-        async with asyncio.timeout(RENT_TIMEOUT_S):
-            machine = await self._machines.rent(needs.template, network=network, lasts_s=self._lasts_s)
+        try:
+            async with asyncio.timeout(RENT_TIMEOUT_S):
+                machine = await self._machines.rent(needs.template, network=network, lasts_s=self._lasts_s)
+        except TimeoutError as error:
+            name = self._machines.name
+            raise SandboxFailed(f"A machine of {name} was not there after {RENT_TIMEOUT_S:.0f} s.") from error
         try:
             if needs.pip or needs.npm:
                 await self._install(machine, needs)
@@ -209,16 +218,19 @@ class RemoteSandbox:
             raise not_installed([*needs.pip, *needs.npm], output.decode(errors="replace"))
 
     def _keep(self, wanted: Wanted, machine: Machine) -> None:
-        item = (wanted, machine)
-        self._idle.append(item)
+        timer = asyncio.get_running_loop().call_later(self._idle_s, self._retire, machine)
+        self._idle.append((wanted, machine, timer))
         if len(self._idle) > WARM_MAX:
-            self._retire(self._idle[0])
-        asyncio.get_running_loop().call_later(self._idle_s, self._retire, item)
+            self._retire(self._idle[0][1])
 
-    def _retire(self, item: tuple[Wanted, Machine]) -> None:
-        if item in self._idle:
-            self._idle.remove(item)
-            self._begin(self._end(item[1]))
+    def _taken(self, machine: Machine) -> Machine:
+        """Take it from those that wait; its time does not run on."""
+        at = next(at for at, item in enumerate(self._idle) if item[1] == machine)
+        self._idle.pop(at)[2].cancel()
+        return machine
+
+    def _retire(self, machine: Machine) -> None:
+        self._begin(self._end(self._taken(machine)))
 
     async def _end(self, machine: Machine) -> None:
         try:
