@@ -73,11 +73,7 @@ async def test_a_document_reads_no_file_of_this_machine(tmp_path, choice):
     secret = tmp_path / "secret.txt"
     secret.write_text("The key is under the mat.", encoding="utf-8")
     async with reader_of(tmp_path, choice) as reader:
-        try:
-            text = await reader.text_of("docx", pieces(samples.outside(secret)))
-        except Unprocessable:
-            return
-        assert "under the mat" not in text
+        assert await reader.text_of("docx", pieces(samples.outside(secret))) == "[]"  # what it asks for is not there
 
 
 @each_walls
