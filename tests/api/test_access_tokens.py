@@ -49,6 +49,25 @@ async def test_a_token_opens_its_agents_as_far_as_it_says(tmp_path):
         assert unlimited.secrets[0].value == "four-digits"
 
 
+async def test_a_token_reads_no_thread_of_another_agent_through_its_own(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        mine, other = await one.sdk.agents.create(), await one.sdk.agents.create()
+        own = (await one.sdk.conversations.create(agent_id=mine.id)).id
+        apart = (await one.sdk.conversations.create(agent_id=other.id)).id
+        main = other.id.replace("agent-", "conv-")
+        made = await one.sdk.access_tokens.create(
+            hostname=SITE, policy=[grant(mine.id, "read_messages", "read_agent", "write_agent")]
+        )
+        for below in ("messages", "export", "context"):
+            path = f"/v1/agents/{mine.id}/{below}?conversation_id="
+            found = [await server.status(made.token, path + thread) for thread in (own, "default", apart, main)]
+            assert found == [200, 200, 404, 404], below
+        for thread, status in ((own, 200), (apart, 404)):
+            body = {"conversation_id": thread}
+            answer = await server.http.post(f"/v1/agents/{mine.id}/export", json=body, headers=bearer(made.token))
+            assert answer.status_code == status
+
+
 async def test_a_token_is_for_pages_of_its_site_and_for_programs_that_name_none(tmp_path):
     async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
         agent = await one.sdk.agents.create()

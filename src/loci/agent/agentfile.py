@@ -94,8 +94,8 @@ def exported(
 ) -> Exported:
     """Read an agent as it is now. Raises NotFound, and TooLarge for more than a file may hold."""
     agent = agents.get(tx, actor, agent_id)
-    conversation = conversations.get(tx, actor, conversation_id or conversations.default_id(agent_id))
-    agents.get(tx, actor, conversation.agent_id)
+    thread = conversation_id or conversations.default_id(agent_id)
+    conversation = conversations.from_row(conversations.head(tx, actor, thread, agent_id))
     window = messages.window(tx, actor, conversation) if with_messages else []
     inside = {message.id for message in window}
     inherited = () if conversation.is_default else conversation.prefix

@@ -283,8 +283,7 @@ async def list_conversation_messages(
 def _messages(
     tx: Transaction, actor: actors.Actor, conversation_id: str, agent_id: str | None, page: MessagePage, view: View
 ) -> list[WireObject]:
-    found = thread_of(tx, actor, conversation_id, agent_id)
-    return page_of_thread(tx, actor, found.id, page, view)
+    return page_of_thread(tx, actor, thread_of(tx, actor, conversation_id, agent_id), page, view)
 
 
 @router.post("/conversations/{conversation_id}/messages")

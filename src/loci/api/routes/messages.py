@@ -22,6 +22,7 @@ from loci.store import agents, approvals, conversations, messages
 from loci.store.base import Transaction
 from loci.store.messages import MessageFilter
 from loci.types import actor as actors
+from loci.types.agents import Conversation
 
 router = new_router("messages")
 
@@ -107,16 +108,15 @@ async def list_messages(
 def _of_agent(
     tx: Transaction, actor: actors.Actor, agent_id: str, conversation_id: str | None, page: MessagePage, view: View
 ) -> list[WireObject]:
-    agents.get(tx, actor, agent_id)
     named = None if conversation_id == MAIN_THREAD else conversation_id
-    return page_of_thread(tx, actor, named or conversations.default_id(agent_id), page, view)
+    head = conversations.head(tx, actor, named or conversations.default_id(agent_id), agent_id)
+    return page_of_thread(tx, actor, conversations.from_row(head), page, view)
 
 
 def page_of_thread(
-    tx: Transaction, actor: actors.Actor, conversation_id: str, page: MessagePage, view: View
+    tx: Transaction, actor: actors.Actor, conversation: Conversation, page: MessagePage, view: View
 ) -> list[WireObject]:
-    """One page of a conversation, with what it inherited. Raises NotFound."""
-    conversation = conversations.get(tx, actor, conversation_id)
+    """One page of a conversation, with what it inherited."""
     inherited = () if conversation.is_default else conversation.prefix
     chosen = MessageFilter(conversation_id=conversation.id, only_ids=inherited)
     return wire_page(tx, actor, chosen, page, view)
