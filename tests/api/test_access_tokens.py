@@ -68,6 +68,72 @@ async def test_a_token_reads_no_thread_of_another_agent_through_its_own(tmp_path
             assert answer.status_code == status
 
 
+async def test_what_shows_messages_or_past_memory_needs_read_messages_too(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        agent = await one.sdk.agents.create()
+        path, later = f"/v1/agents/{agent.id}", {"as_of": "2100-01-01T00:00:00Z"}
+        said = {"messages": [{"role": "user", "content": "Hello."}]}
+        for access, body, below in (
+            ("read_agent", None, "export"),
+            ("read_agent", None, "context"),
+            ("read_agent", None, "memory/history"),
+            ("read_agent", None, "memory/blocks"),
+            ("read_agent", None, "schedule"),
+            ("write_agent", {}, "export"),
+            ("write_agent", {}, "summarize"),
+            ("write_messages", said, "messages/preview-raw-payload"),
+        ):
+            answers = []
+            for accesses in ([access], [access, "read_messages"]):
+                made = await one.sdk.access_tokens.create(hostname=SITE, policy=[grant(agent.id, *accesses)])
+                asked = {"json": body, "headers": bearer(made.token), "params": later}
+                method = "GET" if body is None else "POST"
+                answers.append(await server.http.request(method, f"{path}/{below}/", **asked))
+            assert [answers[0].status_code, answers[1].status_code == 403] == [403, False], below
+            assert "read_messages" in answers[0].json()["detail"]
+
+
+async def test_a_token_brings_nothing_of_others_to_its_agent(tmp_path):
+    async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
+        mine = await one.sdk.agents.create()
+        block = await one.sdk.blocks.create(label="diary", value="of another")
+        archive = await one.sdk.archives.create(name="of another")
+        folder = await one.sdk.folders.create(name="of another")
+        held = {tool.id for tool in mine.tools}
+        tool, *_ = [tool async for tool in one.sdk.tools.list() if tool.id not in held]
+        kim = {"identifier_key": "kim", "identity_type": "user", "name": "Kim"}
+        identity_id = (await one.http.post("/v1/identities", json=kim)).json()["id"]
+        accesses = ("read_messages", "write_messages", "read_agent", "write_agent")
+        made = await one.sdk.access_tokens.create(hostname=SITE, policy=[grant(mine.id, *accesses)])
+        path = f"/v1/agents/{mine.id}"
+        async with server.asking(made.token) as page:
+            for below in (
+                f"core-memory/blocks/attach/{block.id}",
+                f"core-memory/blocks/detach/{block.id}",
+                f"archives/attach/{archive.id}",
+                f"folders/attach/{folder.id}",
+                f"sources/attach/{folder.id}",
+                f"tools/attach/{tool.id}",
+                f"tools/detach/{mine.tools[0].id}",
+                f"identities/attach/{identity_id}",
+            ):
+                assert (await page.http.patch(f"{path}/{below}")).status_code == 403, below
+            for field, each in (
+                ("block_ids", block.id),
+                ("tool_ids", tool.id),
+                ("folder_ids", folder.id),
+                ("source_ids", folder.id),
+                ("identity_ids", identity_id),
+            ):
+                assert (await page.http.patch(path, json={field: [each]})).status_code == 403, field
+            server_path = f"{path}/mcp-servers/mcp_server-00000000-0000-4000-8000-000000000001/tools"
+            assert (await page.http.get(server_path)).status_code == 403
+            assert (await page.http.get(f"{path}/mcp-servers")).json() == []
+            assert (await page.http.patch(path, json={"name": "Bea", "block_ids": None})).json()["name"] == "Bea"
+        after = await one.sdk.agents.retrieve(mine.id, include=["agent.blocks", "agent.tools", "agent.identities"])
+        assert (after.blocks, {tool.id for tool in after.tools}, after.identities) == ([], held, [])
+
+
 async def test_a_token_is_for_pages_of_its_site_and_for_programs_that_name_none(tmp_path):
     async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
         agent = await one.sdk.agents.create()

@@ -49,7 +49,7 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
             identities=[known[identity_id] for identity_id in people[agent.id] if identity_id in known],
             last_run=last.get(agent.id),
             group=managed.get(agent.id),
-            pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown else None,
+            pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown and not actor.limited else None,
             shown=shown,
         )
         for agent in found

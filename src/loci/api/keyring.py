@@ -30,7 +30,12 @@ KNOWN_S = 30.0
 """How long another process may take to notice that a key was revoked; this one does at once."""
 TOUCH_EVERY = timedelta(hours=1)
 
-_AGENT = re.compile(r"/v1/agents/([^/]+)(/messages(?:/.*)?)?(?:/.*)?")
+_AGENT = re.compile(r"/v1/agents/([^/]+)((?:/.*)?)")
+_MESSAGES = re.compile(r"/messages(?:/.*)?")
+_TELLING = re.compile(r"/(?:export|context|summarize|memory/.+|schedule(?:/.*)?|messages/preview-raw-payload)")
+"""What shows messages, or memory as it was, beside what it is there for."""
+_BEYOND = re.compile(r"/(?:.*/(?:attach|detach)|mcp-servers)/.+")
+"""What reaches things that are not the agent's."""
 _READING = ("GET", "HEAD")
 
 
@@ -108,15 +113,21 @@ def objection(key: ApiKey, method: str, path: str, headers: Mapping[bytes, bytes
     found = _AGENT.fullmatch(path)
     if found is None:
         return Forbidden("This token is for single agents.", hint="It opens /v1/agents/{agent_id} and what is below.")
-    wanted = _wanted(is_messages=found[2] is not None, is_reading=method in _READING)
+    if _BEYOND.fullmatch(found[2]):
+        return Forbidden("This token is for what its agents have.", hint="A key of a user attaches and detaches.")
     allowed = {access for grant in key.grants if grant.agent_id == found[1] for access in grant.access}
-    return None if wanted in allowed else Forbidden(f"This token does not grant {wanted} for {found[1]}.")
+    missing = sorted(_wanted(found[2], is_reading=method in _READING) - allowed)
+    return Forbidden(f"This token does not grant {' and '.join(missing)} for {found[1]}.") if missing else None
 
 
-def _wanted(*, is_messages: bool, is_reading: bool) -> Access:
-    if is_messages:
-        return "read_messages" if is_reading else "write_messages"
-    return "read_agent" if is_reading else "write_agent"
+def _wanted(below: str, *, is_reading: bool) -> set[Access]:
+    """What a path below an agent needs."""
+    wanted: set[Access] = {"read_messages"} if _TELLING.fullmatch(below) else set()
+    if _MESSAGES.fullmatch(below):
+        wanted.add("read_messages" if is_reading else "write_messages")
+    else:
+        wanted.add("read_agent" if is_reading else "write_agent")
+    return wanted
 
 
 def site_of(url: str) -> str | None:

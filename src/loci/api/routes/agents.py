@@ -33,7 +33,7 @@ from loci.api.shapes_agents import AgentShape
 from loci.api.tool_runs import run_tool
 from loci.api.wire_agents import AgentView, wire_agent
 from loci.api.wire_values import wire_tool
-from loci.errors import Conflict
+from loci.errors import Conflict, Forbidden
 from loci.store import agents, groups, runs, tools
 from loci.store.agents import AgentFilter
 from loci.store.base import Transaction
@@ -135,6 +135,8 @@ async def retrieve_agent(agent_id: AgentId, services: Services, actor: Actor, in
 @router.patch("/agents/{agent_id}", response_model=AgentShape)
 async def modify_agent(agent_id: AgentId, body: AgentChangeIn, services: Services, actor: Actor) -> Response:
     """Change an agent; what is not named stays."""
+    if actor.limited and any(getattr(body, name) is not None for name in _HELD):
+        raise Forbidden("A token cannot change what an agent holds.", hint="A key of a user can.")
     handle = body.handle()
     if handle is not None:
         await services.models.model(actor, handle)
@@ -160,6 +162,7 @@ def sealed_secrets(core: Core, actor: actors.Actor, body: AgentFields) -> JsonOb
     return None if plain is None else {key: core.vault.seal(actor, key, text) for key, text in plain.items()}
 
 
+_HELD = ("tool_ids", "block_ids", "identity_ids", "folder_ids", "source_ids")
 _PLAIN = (
     "name",
     "system",
