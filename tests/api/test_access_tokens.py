@@ -173,6 +173,33 @@ async def test_tokens_are_listed_by_their_ids_and_end(tmp_path):
             await one.sdk.access_tokens.delete(made[0].token)
 
 
+async def test_a_token_outlives_neither_the_key_that_made_it_nor_its_revocation(tmp_path):
+    async with tenants(tmp_path) as server:
+        soon = datetime.now(UTC) + timedelta(minutes=2)
+        key = await server.key(DEFAULT_ORGANIZATION, expires_at=soon.isoformat())
+        acme = await server.key(await server.organization("acme"))
+        async with server.asking(key) as one, server.asking(acme) as other:
+            agent, foreign = await one.sdk.agents.create(), await other.sdk.agents.create()
+            policy = [grant(agent.id, "read_agent")]
+            made = [
+                await one.sdk.access_tokens.create(hostname=SITE, policy=policy, **wanted)
+                for wanted in ({}, {"expires_at": "2100-01-01T00:00:00Z"})
+            ]
+            stays = await other.sdk.access_tokens.create(hostname=SITE, policy=[grant(foreign.id, "read_agent")])
+            assert [datetime.fromisoformat(each.expires_at) - soon < timedelta(seconds=1) for each in made] == [
+                True
+            ] * 2
+        path = f"/v1/agents/{agent.id}"
+        assert [await server.status(each.token, path) for each in made] == [200, 200]
+        token_id = (await server.http.get("/v1/client-side-access-tokens")).json()["tokens"][0]["token"]
+        await server.http.delete(f"/v1/admin/keys/{token_id}")
+        assert [await server.status(each.token, path) for each in made] == [401, 200]
+        listed = (await server.http.get("/v1/admin/keys")).json()
+        await server.http.delete(f"/v1/admin/keys/{next(each['id'] for each in listed if each['expires_at'])}")
+        assert [await server.status(each.token, path) for each in made] == [401, 401]
+        assert await server.status(stays.token, f"/v1/agents/{foreign.id}") == 200
+
+
 async def test_a_token_needs_agents_that_are_there_a_site_and_a_future(tmp_path):
     async with tenants(tmp_path) as server, server.asking(await server.key(DEFAULT_ORGANIZATION)) as one:
         agent = await one.sdk.agents.create()

@@ -33,7 +33,7 @@ NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
 
 class Authentication:
-    """Middleware: sets `state.actor` and `state.is_operator`, or answers 401."""
+    """Middleware: sets `state.actor`, `state.is_operator` and until when the key is good, or answers 401."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class Authentication:
         headers = dict(scope["headers"])
         path: str = scope["path"]
         state = scope.setdefault("state", {})
-        state["actor"], state["is_operator"] = Actor(), self._key is None
+        state["actor"], state["is_operator"], state["until"] = Actor(), self._key is None, None
         if self._key is None and (reason := self._foreign(scope, headers)) is not None:
             await refuse(send, Forbidden(f"This server has no API key, so it {reason}.", hint=NO_KEY_HINT))
             return
@@ -80,7 +80,7 @@ class Authentication:
         key = await core.keyring.key_of(given)
         if (objection := keyring.objection(key, scope["method"], scope["path"], headers)) is not None:
             raise objection
-        state["actor"], state["is_operator"] = keyring.actor_of(key), False
+        state["actor"], state["is_operator"], state["until"] = keyring.actor_of(key), False, key.expires_at
 
     def _foreign(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """Why this request comes from where it may not; None if it may. Without a key, from this machine alone."""

@@ -31,6 +31,9 @@ insert into api_keys (id, organization_id, user_id, name, begins, hash, hostname
 values (:id, :organization_id, :user_id, :name, :begins, :hash, :hostname, :grants, :now, :expires_at)"""
 TOUCH = "update api_keys set last_used_at = :now where id = :id"
 REVOKE = "update api_keys set revoked_at = coalesce(revoked_at, :now) where id = :id"
+DELETE_LIMITED_OF_HOLDER = """
+delete from api_keys
+where grants is not null and user_id = (select user_id from api_keys where id = :id and grants is null)"""
 DELETE_LIMITED = """
 delete from api_keys
 where (id = :id or hash = :hash) and organization_id = :organization_id and grants is not null"""
@@ -131,8 +134,9 @@ def touch(tx: Transaction, key_id: str, now: datetime) -> None:
 
 
 def revoke(tx: Transaction, key_id: str, now: datetime) -> ApiKey:
-    """Make a key worth nothing. Raises NotFound."""
+    """Make a key worth nothing, and forget the limited ones of its user: it may have made them. Raises NotFound."""
     tx.run(REVOKE, {"id": key_id, "now": time_text(now)})
+    tx.run(DELETE_LIMITED_OF_HOLDER, {"id": key_id})
     return get(tx, key_id)
 
 

@@ -1,7 +1,7 @@
 """Who somebody is by a key, and limited keys for what runs at the client's side."""
 
 import hmac
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
@@ -84,10 +84,11 @@ async def authenticate(body: WhoIn, request: Request, services: Services, actor:
 
 
 @router.post("/client-side-access-tokens", status_code=201, response_model=TokenShape)
-async def create_token(body: TokenIn, services: Services, actor: Actor) -> Response:
+async def create_token(body: TokenIn, request: Request, services: Services, actor: Actor) -> Response:
     """Make a token for a program that many can look into, such as a page: good for these agents and that access only.
 
-    The answer is the only one that holds it. Without `expires_at` it is good for five minutes.
+    The answer is the only one that holds it. Without `expires_at` it is good for five minutes, and never for longer
+    than the key that makes it.
     """
     now = services.clock.now()
     if keyring.site_of(body.hostname) is None:
@@ -95,6 +96,7 @@ async def create_token(body: TokenIn, services: Services, actor: Actor) -> Respo
     expires_at = body.expires_at or now + DEFAULT_LIFE
     if expires_at <= now:
         raise BadRequest("expires_at is in the past.")
+    until: datetime | None = request.state.until
     wanted = ApiKey(
         id="",
         organization_id=actor.organization_id,
@@ -103,7 +105,7 @@ async def create_token(body: TokenIn, services: Services, actor: Actor) -> Respo
         begins="",
         hostname=body.hostname,
         grants=tuple(Grant(agent_id=grant.id, access=tuple(grant.access)) for grant in body.policy),
-        expires_at=expires_at,
+        expires_at=expires_at if until is None else min(expires_at, until),
     )
 
     def make(tx: Transaction) -> tuple[ApiKey, str]:

@@ -246,7 +246,7 @@ def _holder(tx: Transaction, services: Services, body: KeyIn) -> User:
 
 @router.delete("/admin/keys/{key_id}", response_model=KeyShape)
 async def revoke_key(key_id: KeyId, services: Services) -> Response:
-    """Make a key worth nothing, at once."""
+    """Make a key worth nothing, at once, with all limited keys of its user."""
     revoked = await services.store.write(keys.revoke, key_id, services.clock.now())
     services.keyring.forget()
     return json_answer(wire_key(revoked))
