@@ -249,6 +249,16 @@ async def test_without_an_operators_key_a_users_key_still_says_who_asks(tmp_path
         assert (await http.get("/v1/admin/orgs/", headers=bearer(key))).status_code == 403
         assert (await http.get("/v1/agents/", headers=bearer("sk-loci-wrong"))).status_code == 401
         assert (await http.get("/v1/agents/", headers={"x-bare-password": "password sk-loci-x"})).status_code == 401
+        refused = (401, None)
+        for password, answer in (
+            ("anything", refused),
+            ("sk-loci-wrong", refused),
+            ("", refused),
+            (key, (200, False)),
+            (None, (200, True)),
+        ):
+            who = await http.post("/v1/auth", json={"password": password})
+            assert (who.status_code, who.json().get("is_admin")) == answer, password
         as_git_sends_it = {"authorization": "Basic " + base64.b64encode(f"git:{key}".encode()).decode()}
         assert (await http.get(f"/v1/agents/{made['id']}", headers=as_git_sends_it)).status_code == 200
 

@@ -75,10 +75,9 @@ def wire_token(key: ApiKey, text: str | None = None) -> WireObject:
 async def authenticate(body: WhoIn, request: Request, services: Services, actor: Actor) -> Response:
     """Tell whose key it is. That changes nothing: each request says by its own key who asks."""
     who, is_operator = actor, bool(request.state.is_operator)
-    operators = services.settings.api_key
-    if body.password is not None and operators is not None:
-        given = body.password.encode()
-        is_operator = hmac.compare_digest(given, operators.encode())
+    if body.password is not None:
+        given, operators = body.password.encode(), services.settings.api_key
+        is_operator = operators is not None and hmac.compare_digest(given, operators.encode())
         who = actors.Actor() if is_operator else keyring.actor_of(await services.keyring.key_of(given))
     return json_answer({"uuid": who.user_id.removeprefix("user-"), "is_admin": is_operator})
 
