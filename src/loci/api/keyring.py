@@ -89,7 +89,7 @@ class Keyring:
         mark = MARK.decode() + ("at-" if new.grants is not None else "")
         text = mark + secrets.token_urlsafe(KEY_BYTES)
         named = replace(new, id=new_id("key"), begins=text[:BEGINS_CHARS], created_at=self._clock.now())
-        keys.insert(tx, named, hash_of(text.encode()), self._clock.now())
+        keys.insert(tx, named, hash_of(text.encode()))
         return named, text
 
 

@@ -28,7 +28,7 @@ BY_HASH = f"select {COLUMNS} from api_keys where hash = :hash"
 BY_ID = f"select {COLUMNS} from api_keys where id = :id"
 INSERT = """
 insert into api_keys (id, organization_id, user_id, name, begins, hash, hostname, grants, created_at, expires_at)
-values (:id, :organization_id, :user_id, :name, :begins, :hash, :hostname, :grants, :now, :expires_at)"""
+values (:id, :organization_id, :user_id, :name, :begins, :hash, :hostname, :grants, :created_at, :expires_at)"""
 TOUCH = "update api_keys set last_used_at = :now where id = :id"
 REVOKE = "update api_keys set revoked_at = coalesce(revoked_at, :now) where id = :id"
 DELETE_LIMITED_OF_HOLDER = """
@@ -77,7 +77,7 @@ def from_row(row: Row) -> ApiKey:
     )
 
 
-def insert(tx: Transaction, new: ApiKey, hashed: str, now: datetime) -> None:
+def insert(tx: Transaction, new: ApiKey, hashed: str) -> None:
     """Store a key under its hash."""
     grants: list[JsonObject] | None = None
     if new.grants is not None:
@@ -91,7 +91,7 @@ def insert(tx: Transaction, new: ApiKey, hashed: str, now: datetime) -> None:
         "hash": hashed,
         "hostname": new.hostname,
         "grants": None if grants is None else dump(grants),
-        "now": time_text(now),
+        "created_at": maybe_time_text(new.created_at),
         "expires_at": maybe_time_text(new.expires_at),
     }
     tx.run(INSERT, params)
