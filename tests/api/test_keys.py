@@ -290,6 +290,7 @@ async def test_admin_routes_refuse_what_is_not_there(tmp_path):
     async with tenants(tmp_path) as server:
         acme = await server.organization("acme")
         ids = {"org_id": NOBODY}
+        assert (await server.http.get("/v1/admin/keys", params=ids)).status_code == 404
         assert (await server.http.delete("/v1/admin/orgs/", params=ids)).status_code == 404
         assert (await server.http.patch("/v1/admin/orgs/", params=ids, json={"name": "x"})).status_code == 404
         for body in (

@@ -35,6 +35,14 @@ def test_an_organisation_gets_a_key_and_loses_it(tmp_path):
         assert [each["name"] for each in ask("keys", "list", "--json").data if each["revoked_at"]] == ["laptop"]
         again = ask("keys", "revoke", "laptop")
         assert again.talk == "Error: There is no key 'laptop' that is good.\n`loci keys list` shows them.\n"
+        nobody = "org-00000000-0000-4000-8000-00000000dead"
+        for words in (("list", "--json", "--org", nobody), ("create", "x", "--org", nobody)):
+            unknown = ask("keys", *words)
+            assert (unknown.status, f"There is no organisation {nobody}" in unknown.talk) == (1, True)
+        assert (
+            ask("keys", "list", "--org", org_id, "--json").data == ask("keys", "list", "--org", "acme", "--json").data
+        )
+        assert ask("keys", "list", "--org", "org-x").talk.startswith("Error: ")
         assert ask("keys", "create", "x", "--org", "nobody").talk.startswith("Error: There is no organisation 'nobody'")
 
 

@@ -9,7 +9,7 @@ from letta_client import Letta
 from loci.cli import screen
 from loci.cli.connect import connected
 from loci.cli.options import JsonOption, KeyOption, ServerOption
-from loci.cli.orgs import day, everything, organization_called
+from loci.cli.orgs import day, everything, organization_id
 from loci.errors import BadRequest, NotFound
 from loci.types.json import JsonObject
 
@@ -40,14 +40,15 @@ def list_keys(
       loci keys list --org acme --json | jq -r '.[].last_used_at'
     """
     with connected(server, api_key) as connection:
-        query = {} if org is None else {"org_id": organization_called(connection.client, org)["id"]}
+        query = {} if org is None else {"org_id": organization_id(connection.client, org)}
         found = everything(connection.client, "/v1/admin/keys", **query)
-        names = {str(each["id"]): str(each["name"]) for each in everything(connection.client, "/v1/admin/orgs/")}
+        orgs = [] if json or not found else everything(connection.client, "/v1/admin/orgs/")
     if json:
         screen.emit(found)
     elif not found:
         screen.note("No keys yet. `loci keys create NAME` makes one.")
     else:
+        names = {str(each["id"]): str(each["name"]) for each in orgs}
         screen.show_table(("NAME", "ORG", "BEGINS", "LAST USED", "STATE", "ID"), [_row(key, names) for key in found])
 
 
@@ -87,7 +88,7 @@ def create(
         except OverflowError as error:
             raise BadRequest(f"{days} days from now there is no date.") from error
     with connected(server, api_key) as connection:
-        body["organization_id"] = organization_called(connection.client, org)["id"]
+        body["organization_id"] = organization_id(connection.client, org)
         made = connection.client.post("/v1/admin/keys", cast_to=dict[str, object], body=body)
     if json:
         screen.emit(made)

@@ -76,17 +76,16 @@ def everything(client: Letta, path: str, **query: object) -> list[JsonObject]:
             return found
 
 
-def organization_called(client: Letta, name: str) -> JsonObject:
-    """The organisation with this name or id. Raises NotFound and BadRequest."""
+def organization_id(client: Letta, name: str) -> str:
+    """The id of the organisation with this name; an id is taken as it is. Raises NotFound and BadRequest."""
     if name.startswith("org-"):
-        found = [each for each in everything(client, "/v1/admin/orgs/") if each["id"] == name]
-    else:
-        found = everything(client, "/v1/admin/orgs/", name=name)
+        return name
+    found = everything(client, "/v1/admin/orgs/", name=name)
     if not found:
         raise NotFound(f"There is no organisation '{name}'.", hint="`loci orgs list` shows them.")
     if len(found) > 1:
         raise BadRequest(f"{len(found)} organisations are called '{name}'.", hint="Name one by its id.")
-    return found[0]
+    return str(found[0]["id"])
 
 
 def day(moment: object) -> str:

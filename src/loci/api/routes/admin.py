@@ -203,6 +203,8 @@ async def list_keys(
     services: Services, after: Cursor = None, limit: Limit = None, org_id: OrganizationId | None = None
 ) -> Response:
     """Keys of users, oldest first, the revoked ones too."""
+    if org_id is not None:
+        await services.store.read(organizations.get, org_id)
     chosen = KeyFilter(organization_id=org_id)
     found = await services.store.read(keys.listing, chosen, page(None, after, limit, "asc"))
     return json_answer([wire_key(key) for key in found])
