@@ -11,6 +11,9 @@ SETUP_INPUTS := pyproject.toml uv.lock scripts/setup.sh
 # Test processes: a worker per core. "make test WORKERS=0" runs everything in one process, as a debugger needs it.
 WORKERS ?= auto
 
+# Tests start many processes, which must not compile what they import each time anew.
+test: export PYTHONDONTWRITEBYTECODE :=
+
 # The tests that drive the TypeScript SDK need its packages; without Node those tests say so themselves.
 NPM := $(shell command -v npm 2>/dev/null)
 NODE_LOCK := $(wildcard tests/typescript/package-lock.json)

@@ -8,8 +8,10 @@ A test compares the page with what this writes, so it cannot fall behind.
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from loci.app import build
 from loci.config import Settings
@@ -37,10 +39,15 @@ LEGEND = {
 }
 
 
+@cache
+def document() -> dict[str, Any]:
+    """The API's own document. It takes seconds to make; nobody changes it."""
+    return build(Settings(home=Path(), database_url="")).openapi()
+
+
 def ours() -> set[str]:
     """The operations that this server has, without slashes at the end and names of places."""
-    document = build(Settings(home=Path(), database_url="")).openapi()
-    return {f"{method.upper()} {bare(path)}" for path, methods in document["paths"].items() for method in methods}
+    return {f"{method.upper()} {bare(path)}" for path, methods in document()["paths"].items() for method in methods}
 
 
 def checked(operation: Operation) -> bool:

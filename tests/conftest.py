@@ -39,6 +39,13 @@ for variable in list(os.environ):
 os.environ["LOCI_HOME"] = str(Path(tempfile.gettempdir()) / f"loci-tests-{os.getpid()}")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """What measures time is found without the import of everything else."""
+    if config.option.markexpr != "timing" or not collection_path.match("test_*.py"):
+        return None
+    return "mark.timing" not in collection_path.read_text(encoding="utf-8") or None
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": False}

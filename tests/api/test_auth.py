@@ -13,6 +13,7 @@ from letta_client import AsyncLetta
 from loci.app import build
 from loci.config import Settings
 from loci.testing.live import live_settings, serving
+from scripts import routes
 from tests.api.clients import client_of
 
 KEY = "a-long-secret"
@@ -73,8 +74,7 @@ OPEN = {"/v1/health": 200, "/v1/ready": 200, "/v1/tools/mcp/oauth/callback": 400
 
 async def test_every_route_but_health_needs_the_key(tmp_path):
     async with in_memory(with_key(tmp_path)) as http:
-        document = (await http.get("/openapi.json")).json()
-        for path, operations in document["paths"].items():
+        for path, operations in routes.document()["paths"].items():
             for method in operations:
                 for form in (path, path + "/"):
                     answer = await http.request(method, form, json={} if method != "get" else None)

@@ -5,7 +5,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from loci.app import build
-from loci.config import Settings
+from scripts import routes
 from tests.fuzz.room import Room, furnish
 from tests.wire.world import open_world
 
@@ -25,7 +23,7 @@ SERVER_FAULT = 500
 NOT_AVAILABLE = 501
 BAD_GATEWAY = 502
 
-SCHEMA: Any = schemathesis.openapi.from_dict(build(Settings(home=Path(), database_url="")).openapi())
+SCHEMA: Any = schemathesis.openapi.from_dict(routes.document())
 OPERATIONS: dict[str, Any] = {
     found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if found.ok() is not None
 }

@@ -7,19 +7,17 @@ thing that is not there.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx  # noqa: TID251  what the client is built on
 import pytest
 
-from loci.app import build
-from loci.config import Settings
+from scripts import routes
 from tests.wire.smallest import Document, Schema
 from tests.wire.tenants import ID, MARK, Two, two
 
 PLACE = re.compile(r"\{([a-z_]+)\}")
-DOCUMENT = Document(build(Settings(home=Path(), database_url="")).openapi())
+DOCUMENT = Document(routes.document())
 DEAD = "00000000-0000-4000-8000-00000000dead"
 OPERATORS = "/v1/admin"
 FREE = frozenset({"transaction_id", "block_label", "mcp_tool_name"})
