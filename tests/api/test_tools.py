@@ -117,6 +117,46 @@ async def test_a_tool_that_asks_by_default_asks_on_every_agent_that_gets_it(tmp_
         assert rules(await client.sdk.agents.update(fresh.id, tool_ids=[tool.id])) == asks
 
 
+async def test_rules_of_every_kind_are_taken_when_an_agent_is_made_and_when_its_tools_change(tmp_path):
+    insert = {"name": "memory_insert", "args": {"label": "human"}}
+    given = [
+        {"type": "run_first", "tool_name": "conversation_search", "args": {"query": "name"}},
+        {"type": "exit_loop", "tool_name": "memory_insert"},
+        {"type": "continue_loop", "tool_name": "memory_replace"},
+        {
+            "type": "conditional",
+            "tool_name": "conversation_search",
+            "child_output_mapping": {"found": "memory_insert"},
+            "default_child": "memory_replace",
+            "require_output_mapping": False,
+        },
+        {
+            "type": "constrain_child_tools",
+            "tool_name": "memory_replace",
+            "children": ["memory_insert"],
+            "child_arg_nodes": [insert],
+        },
+        {"type": "max_count_per_step", "tool_name": "memory_replace", "max_count_limit": 2},
+        {"type": "parent_last_tool", "tool_name": "conversation_search", "children": ["memory_replace"]},
+        {"type": "required_before_exit", "tool_name": "memory_insert"},
+        {"type": "requires_approval", "tool_name": "memory_insert"},
+    ]
+
+    def rules(agent):
+        return [{name: rule[name] for name in given[at]} for at, rule in enumerate(agent["tool_rules"][: len(given)])]
+
+    async with client_of(tmp_path) as client:
+        tool = await client.sdk.tools.create(source_code=ROLL, default_requires_approval=True)
+        made = await client.http.post("/v1/agents/", json={"tool_rules": given})
+        assert (made.status_code, rules(made.json())) == (200, given)
+        path = f"/v1/agents/{made.json()['id']}"
+        for change in ({"tool_rules": given[:4]}, {"tool_rules": given}, {"tool_ids": [tool.id]}):
+            changed = await client.http.patch(path, json=change)
+            assert changed.status_code == 200
+        assert rules(changed.json()) == given
+        assert changed.json()["tool_rules"][-1]["tool_name"] == "roll"
+
+
 async def test_a_person_decides_whether_to_be_asked(tmp_path):
     async with client_of(tmp_path) as client:
         agent = await client.sdk.agents.create()

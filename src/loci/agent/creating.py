@@ -320,7 +320,7 @@ def _rules(wanted: NewAgent, kind: AgentKind, chosen: Sequence[Tool]) -> tuple[T
     names = {tool.name for tool in chosen}
     own = tuple(rule for rule in kind.tool_rules if rule.tool_name in names) if base is not False else ()
     asked = tuple(RequiresApproval(tool_name=tool.name) for tool in chosen if tool.default_requires_approval)
-    return tuple(dict.fromkeys((*given, *own, *(rule for rule in asked if rule not in given))))
+    return (*given, *(rule for rule in (*own, *asked) if rule not in given))
 
 
 def _blocks(

@@ -43,7 +43,8 @@ def update(tx: Transaction, actor: Actor, change: AgentChange, *, now: datetime)
     agent = change.become(before)
     if change.tool_ids is not None:
         asking = _set_tools(tx, actor, author, agent.id, change.tool_ids, now=now)
-        agent = replace(agent, tool_rules=tuple(dict.fromkeys((*agent.tool_rules, *asking))))
+        new = (rule for rule in asking if rule not in agent.tool_rules)
+        agent = replace(agent, tool_rules=(*agent.tool_rules, *new))
     if change.block_ids is not None:
         _set_blocks(tx, actor, author, agent.id, change.block_ids, now=now)
     if change.identity_ids is not None:
