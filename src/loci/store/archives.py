@@ -1,36 +1,21 @@
 """Archives, and which agents they are attached to. An agent writes into the archive that it owns."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from loci.errors import NotFound
 from loci.ids import new_id
 from loci.store import journal, scopes
-from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.page import page_clause
-from loci.store.rows import dump, load_object, maybe_moment, maybe_text, maybe_time_text, text, time_text
+from loci.store.base import Transaction
+from loci.store.rows import Record, maybe_text, text, time_text, within
 from loci.store.scopes import ScopeKey, ScopeKind
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.memory import Archive, Author, JournalEntry, Subject
 from loci.types.paging import Page
 
-COLUMNS = "ar.id, ar.name, ar.description, ar.embedding, ar.metadata, ar.created_at, ar.updated_at, ar.created_by"
-
-BY_ID = f"select {COLUMNS} from archives ar where ar.id = :id and ar.organization_id = :organization_id"
-INSERT = """
-insert into archives (id, organization_id, project_id, name, description, embedding, metadata, created_at, updated_at,
-    created_by)
-values (:id, :organization_id, :project_id, :name, :description, :embedding, :metadata, :created_at, :updated_at,
-    :created_by)"""
-UPDATE = """
-update archives set name = :name, description = :description, embedding = :embedding, metadata = :metadata,
-    updated_at = :updated_at
-where id = :id and organization_id = :organization_id"""
-DELETE = "delete from archives where id = :id and organization_id = :organization_id"
-
+_ROWS = Record(Archive, "archives", "ar", missing="Archive {} not found.")
 OF_AGENT = f"""
-select {COLUMNS} from agent_archives aa join archives ar on ar.id = aa.archive_id
+select {_ROWS.columns} from agent_archives aa join archives ar on ar.id = aa.archive_id
 where aa.agent_id = :agent_id and aa.organization_id = :organization_id
 order by aa.is_owner desc, aa.created_at, ar.seq"""
 AGENTS_OF = """
@@ -53,48 +38,20 @@ delete from passage_words where rowid in (select seq from passages where archive
 FORGET_TAGS = "delete from passage_tags where archive_id = :id and organization_id = :organization_id"
 
 
-def from_row(row: Row) -> Archive:
-    """A stored archive."""
-    return Archive(
-        id=text(row, "id"),
-        name=text(row, "name"),
-        description=maybe_text(row, "description"),
-        embedding=maybe_text(row, "embedding"),
-        metadata=load_object(row["metadata"]),
-        created_at=maybe_moment(row, "created_at"),
-        updated_at=maybe_moment(row, "updated_at"),
-        created_by=maybe_text(row, "created_by"),
-    )
-
-
-def get(tx: Transaction, actor: Actor, archive_id: str) -> Archive:
-    """One archive. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": archive_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"Archive {archive_id} not found.")
-    return from_row(row)
+get = _ROWS.get
 
 
 def listing(
     tx: Transaction, actor: Actor, page: Page, *, name: str | None = None, agent_id: str | None = None
 ) -> list[Archive]:
     """One page of archives. Raises NotFound for a cursor that is not an archive."""
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    where = "ar.organization_id = :organization_id"
-    if name is not None:
-        where += " and ar.name = :name"
-        params["name"] = name
-    if agent_id is not None:
-        where += " and ar.id in (select archive_id from agent_archives where agent_id = :agent_id)"
-        params["agent_id"] = agent_id
-    clause = page_clause(tx, actor, page, "archives", alias="ar")
-    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from archives ar where {where}", params)]
+    held = "ar.id in (select archive_id from agent_archives where agent_id = :agent_id)"
+    return _ROWS.page(tx, actor, _ROWS.where(actor).equal("ar.", name=name).also(held, agent_id=agent_id), page)
 
 
 def archives_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Archive]:
     """The archives that an agent searches, its own first."""
-    rows = tx.all(OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
-    return [from_row(row) for row in rows]
+    return _ROWS.all(tx, OF_AGENT, within(actor, agent_id=agent_id))
 
 
 def agents_of_archive(tx: Transaction, actor: Actor, archive_id: str) -> list[str]:
@@ -105,13 +62,7 @@ def agents_of_archive(tx: Transaction, actor: Actor, archive_id: str) -> list[st
 
 def insert(tx: Transaction, actor: Actor, author: Author, archive: Archive, now: datetime) -> Archive:
     """Store a new archive."""
-    stored = replace(
-        archive,
-        created_at=archive.created_at or now,
-        updated_at=archive.updated_at or now,
-        created_by=archive.created_by or actor.user_id,
-    )
-    tx.run(INSERT, _params(actor, stored))
+    stored = _ROWS.insert(tx, actor, archive, now)
     _note(tx, actor, _entry(author, "create", stored.id, None, _state(stored)), now)
     return stored
 
@@ -119,8 +70,7 @@ def insert(tx: Transaction, actor: Actor, author: Author, archive: Archive, now:
 def update(tx: Transaction, actor: Actor, author: Author, archive: Archive, now: datetime) -> Archive:
     """Store a changed archive. Another embedding model takes effect as its vectors are filled in. Raises NotFound."""
     before = get(tx, actor, archive.id)
-    stored = replace(archive, updated_at=now)
-    tx.run(UPDATE, _params(actor, stored))
+    stored = _ROWS.update(tx, actor, archive, now)
     _note(tx, actor, _entry(author, "update", stored.id, _state(before), _state(stored)), now)
     return stored
 
@@ -128,13 +78,13 @@ def update(tx: Transaction, actor: Actor, author: Author, archive: Archive, now:
 def delete(tx: Transaction, actor: Actor, author: Author, archive_id: str, now: datetime) -> None:
     """Delete an archive with all its passages. Raises NotFound."""
     before = get(tx, actor, archive_id)
-    params: Params = {"id": archive_id, "organization_id": actor.organization_id}
+    params = within(actor, id=archive_id)
     tx.run(FORGET_WORDS, params)
     tx.run(FORGET_TAGS, params)
     scope = scopes.find(tx, actor, ScopeKey(ScopeKind.ARCHIVE, archive_id))
     if scope is not None:
         tx.run(scopes.DELETE, {"number": scope.number})
-    tx.run(DELETE, params)
+    _ROWS.delete(tx, actor, archive_id)
     _note(tx, actor, _entry(author, "delete", archive_id, _state(before), None), now)
 
 
@@ -144,14 +94,7 @@ def attach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive
     held = archives_of_agent(tx, actor, agent_id)
     if any(other.id == archive_id for other in held):
         return
-    params: Params = {
-        "agent_id": agent_id,
-        "id": archive_id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "is_owner": int(not held),
-        "now": time_text(now),
-    }
+    params = within(actor, agent_id=agent_id, id=archive_id, is_owner=int(not held), now=time_text(now))
     if tx.run(ATTACH, params) == 0:
         raise NotFound(f"Agent {agent_id} not found.")
     state: JsonObject = {"agent_id": agent_id, "name": archive.name}
@@ -160,8 +103,7 @@ def attach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive
 
 def detach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive_id: str, now: datetime) -> None:
     """Take an archive off an agent; it stays as it is. Raises NotFound if it was not attached."""
-    params: Params = {"agent_id": agent_id, "id": archive_id, "organization_id": actor.organization_id}
-    if tx.run(DETACH, params) == 0:
+    if tx.run(DETACH, within(actor, agent_id=agent_id, id=archive_id)) == 0:
         raise NotFound(f"Archive {archive_id} is not attached to agent {agent_id}.")
     state: JsonObject = {"agent_id": agent_id}
     _note(tx, actor, _entry(author, "detach", archive_id, state, None, agent_id), now)
@@ -172,7 +114,7 @@ def archive_to_write(tx: Transaction, actor: Actor, author: Author, agent_id: st
     held = archives_of_agent(tx, actor, agent_id)
     if held:
         return held[0]
-    agent = tx.one(OWNER_OF_NEW, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    agent = tx.one(OWNER_OF_NEW, within(actor, agent_id=agent_id))
     if agent is None:
         raise NotFound(f"Agent {agent_id} not found.")
     archive = Archive(
@@ -181,21 +123,6 @@ def archive_to_write(tx: Transaction, actor: Actor, author: Author, agent_id: st
     stored = insert(tx, actor, author, archive, now)
     attach(tx, actor, author, agent_id, stored.id, now)
     return stored
-
-
-def _params(actor: Actor, archive: Archive) -> Params:
-    return {
-        "id": archive.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "name": archive.name,
-        "description": archive.description,
-        "embedding": archive.embedding,
-        "metadata": dump(archive.metadata),
-        "created_at": maybe_time_text(archive.created_at),
-        "updated_at": maybe_time_text(archive.updated_at),
-        "created_by": archive.created_by,
-    }
 
 
 def _state(archive: Archive) -> JsonObject:

@@ -10,54 +10,23 @@ from datetime import datetime
 
 from loci.errors import Conflict, NotFound, VersionConflict
 from loci.store import identities, journal
-from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.base import Params, Transaction
 from loci.store.identities import ANYBODY, AttachedTo
-from loci.store.page import like_pattern, page_clause
-from loci.store.rows import (
-    bit,
-    dump,
-    flag,
-    integer,
-    load_object,
-    load_texts,
-    maybe_flag,
-    maybe_moment,
-    maybe_text,
-    maybe_time_text,
-    text,
-    time_text,
-)
+from loci.store.page import Where
+from loci.store.rows import Record, bit, dump, integer, text, time_text
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.memory import BLOCK_LIMIT_CHARS, Author, Block, JournalEntry, Subject
 from loci.types.paging import Page
 
-COLUMNS = """b.id, b.label, b.value, b.description, b.limit_chars, b.read_only, b.hidden, b.tags, b.metadata,
-    b.template_name, b.is_template, b.version, b.created_at, b.updated_at, b.created_by, b.updated_by"""
-
-BY_ID = (
-    f"select {COLUMNS} from blocks b where b.id = :id and b.organization_id = :organization_id and deleted_at is null"
-)
-INSERT = """
-insert into blocks (id, organization_id, project_id, label, value, description, limit_chars, read_only, hidden, tags,
-    metadata, template_name, is_template, version, created_at, updated_at, created_by, updated_by)
-values (:id, :organization_id, :project_id, :label, :value, :description, :limit_chars, :read_only, :hidden, :tags,
-    :metadata, :template_name, :is_template, :version, :created_at, :updated_at, :created_by, :updated_by)"""
-UPDATE = """
-update blocks set label = :label, value = :value, description = :description, limit_chars = :limit_chars,
-    read_only = :read_only, hidden = :hidden, tags = :tags, metadata = :metadata, template_name = :template_name,
-    is_template = :is_template, version = :version, deleted_at = null, updated_at = :updated_at,
-    updated_by = :updated_by
-where id = :id and organization_id = :organization_id"""
+_ROWS = Record(Block, "blocks", "b", missing="Block {} not found.", is_put_away=True)
+COLUMNS = _ROWS.columns
+UPDATE = _ROWS.changing(also=", deleted_at = null")
 DELETE = """
 update blocks set deleted_at = :now, version = version + 1 where id = :id and organization_id = :organization_id"""
 DELETED = """
 select version from blocks where id = :id and organization_id = :organization_id and deleted_at is not null"""
 
-OF_AGENT = f"""
-select {COLUMNS} from agent_blocks ab join blocks b on b.id = ab.block_id
-where ab.agent_id = :agent_id and ab.organization_id = :organization_id and b.deleted_at is null
-order by ab.position, b.id"""
 OF_AGENTS = f"""
 select ab.agent_id as holder_id, {COLUMNS} from agent_blocks ab join blocks b on b.id = ab.block_id
 where ab.agent_id in (select value from json_each(:ids)) and ab.organization_id = :organization_id
@@ -83,49 +52,7 @@ update agents set memory_version = memory_version + 1 where organization_id = :o
         or id in (select agent_id from conversation_blocks where block_id = :id))"""
 
 
-def from_row(row: Row) -> Block:
-    """A stored block."""
-    return Block(
-        id=text(row, "id"),
-        label=text(row, "label"),
-        value=text(row, "value"),
-        description=maybe_text(row, "description"),
-        limit_chars=integer(row, "limit_chars"),
-        read_only=flag(row, "read_only"),
-        hidden=maybe_flag(row, "hidden"),
-        tags=load_texts(row["tags"]),
-        metadata=load_object(row["metadata"]),
-        template_name=maybe_text(row, "template_name"),
-        is_template=flag(row, "is_template"),
-        version=integer(row, "version"),
-        created_at=maybe_moment(row, "created_at"),
-        updated_at=maybe_moment(row, "updated_at"),
-        created_by=maybe_text(row, "created_by"),
-        updated_by=maybe_text(row, "updated_by"),
-    )
-
-
-def _params(actor: Actor, block: Block) -> Params:
-    return {
-        "id": block.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "label": block.label,
-        "value": block.value,
-        "description": block.description,
-        "limit_chars": block.limit_chars,
-        "read_only": bit(block.read_only),
-        "hidden": bit(block.hidden),
-        "tags": dump(block.tags),
-        "metadata": dump(block.metadata),
-        "template_name": block.template_name,
-        "is_template": bit(block.is_template),
-        "version": block.version,
-        "created_at": maybe_time_text(block.created_at),
-        "updated_at": maybe_time_text(block.updated_at),
-        "created_by": block.created_by,
-        "updated_by": block.updated_by,
-    }
+from_row, get = _ROWS.value, _ROWS.get
 
 
 def snapshot(block: Block) -> JsonObject:
@@ -166,27 +93,14 @@ def from_snapshot(block_id: str, state: JsonObject) -> Block:
     )
 
 
-def get(tx: Transaction, actor: Actor, block_id: str) -> Block:
-    """One block. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": block_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"Block {block_id} not found.")
-    return from_row(row)
-
-
 def blocks_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Block]:
     """The blocks that an agent holds, in the order of its prompt."""
-    rows = tx.all(OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
-    return [from_row(row) for row in rows]
+    return blocks_of_agents(tx, actor, [agent_id])[agent_id]
 
 
 def blocks_of_agents(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, list[Block]]:
     """The blocks of several agents at once, by agent."""
-    params: Params = {"ids": dump(list(agent_ids)), "organization_id": actor.organization_id}
-    found: dict[str, list[Block]] = {agent_id: [] for agent_id in agent_ids}
-    for row in tx.all(OF_AGENTS, params):
-        found[text(row, "holder_id")].append(from_row(row))
-    return found
+    return _ROWS.by_holder(tx, actor, OF_AGENTS, agent_ids)
 
 
 def agents_of_block(tx: Transaction, actor: Actor, block_id: str) -> list[str]:
@@ -219,73 +133,41 @@ class BlockFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: BlockFilter, page: Page) -> list[Block]:
     """One page of blocks. Raises NotFound for a cursor that is not a block."""
-    where, params = _where(actor, chosen)
-    clause = page_clause(tx, actor, page, "blocks", alias="b")
-    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from blocks b where {where}", params)]
+    return _ROWS.page(tx, actor, _where(actor, chosen), page)
 
 
 def count(tx: Transaction, actor: Actor, chosen: BlockFilter) -> int:
     """How many blocks the filter lets through."""
-    where, params = _where(actor, chosen)
-    row = tx.one(f"select count(*) as n from blocks b where {where}", params)
-    return 0 if row is None else integer(row, "n")
+    return _ROWS.count(tx, _where(actor, chosen))
 
 
-def _where(actor: Actor, chosen: BlockFilter) -> tuple[str, dict[str, SqlValue]]:
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    parts = ["b.organization_id = :organization_id", "b.deleted_at is null"]
-    tests: list[tuple[str, str, SqlValue]] = [
-        ("b.label = :label", "label", chosen.label),
-        ("b.template_name = :template_name", "template_name", chosen.template_name),
-        ("b.project_id = :project_id", "project_id", chosen.project_id),
-        ("b.read_only = :read_only", "read_only", bit(chosen.read_only)),
-        ("b.is_template = :is_template", "is_template", 1 if chosen.templates_only else None),
-        ("lower(b.label) like lower(:label_search) escape '!'", "label_search", _pattern(chosen.label_search)),
-        (
-            "lower(b.description) like lower(:description_search) escape '!'",
-            "description_search",
-            _pattern(chosen.description_search),
-        ),
-        ("lower(b.value) like lower(:value_search) escape '!'", "value_search", _pattern(chosen.value_search)),
-        (f"{HOLDERS} > :holders_gt", "holders_gt", chosen.connected_to_agents_count_gt),
-        (f"{HOLDERS} < :holders_lt", "holders_lt", chosen.connected_to_agents_count_lt),
-        ("b.id in (select block_id from agent_blocks where agent_id = :agent_id)", "agent_id", chosen.agent_id),
-    ]
-    for condition, name, value in tests:
-        if value is not None:
-            parts.append(condition)
-            params[name] = value
-    parts += identities.conditions("block", "b.id", chosen.attached_to, params)
+def _where(actor: Actor, chosen: BlockFilter) -> Where:
+    where = _ROWS.where(actor)
+    where.equal("b.", label=chosen.label, template_name=chosen.template_name, project_id=chosen.project_id)
+    where.equal("b.", read_only=bit(chosen.read_only), is_template=1 if chosen.templates_only else None)
+    where.having("b.label", "label_search", chosen.label_search)
+    where.having("b.description", "description_search", chosen.description_search)
+    where.having("b.value", "value_search", chosen.value_search)
+    where.also(f"{HOLDERS} > :holders_gt", holders_gt=chosen.connected_to_agents_count_gt)
+    where.also(f"{HOLDERS} < :holders_lt", holders_lt=chosen.connected_to_agents_count_lt)
+    where.among(HOLDERS, "holders", chosen.connected_to_agents_count_eq or None)
+    where.also("b.id in (select block_id from agent_blocks where agent_id = :agent_id)", agent_id=chosen.agent_id)
+    identities.narrow(where, "block", "b.id", chosen.attached_to)
     if not chosen.include_hidden:
-        parts.append("coalesce(b.hidden, 0) = 0")
-    if chosen.connected_to_agents_count_eq:
-        names = {f"holders_{n}": wanted for n, wanted in enumerate(chosen.connected_to_agents_count_eq)}
-        parts.append(f"{HOLDERS} in ({', '.join(f':{name}' for name in names)})")
-        params |= names
+        where.also("coalesce(b.hidden, 0) = 0")
     if chosen.tags:
         # A tag stands in the column as a JSON text; its quotes make a part of a longer tag no match.
-        wanted = [f"replace(b.tags, :tag_{n}, '') <> b.tags" for n in range(len(chosen.tags))]
-        parts.append("(" + (" and " if chosen.match_all_tags else " or ").join(wanted) + ")")
-        params |= {f"tag_{n}": dump(tag) for n, tag in enumerate(chosen.tags)}
-    return " and ".join(parts), params
-
-
-def _pattern(part: str | None) -> str | None:
-    return None if part is None else like_pattern(part)
+        tags = {f"tag_{n}": dump(tag) for n, tag in enumerate(chosen.tags)}
+        wanted = [f"replace(b.tags, :{name}, '') <> b.tags" for name in tags]
+        where.also("(" + (" and " if chosen.match_all_tags else " or ").join(wanted) + ")", **tags)
+    return where
 
 
 def insert(
     tx: Transaction, actor: Actor, author: Author, block: Block, now: datetime, *, change_set_id: str | None = None
 ) -> Block:
     """Store a new block. Raises Conflict if the id is taken."""
-    stored = replace(
-        block,
-        created_at=block.created_at or now,
-        updated_at=block.updated_at or now,
-        created_by=block.created_by or actor.user_id,
-        updated_by=block.updated_by or actor.user_id,
-    )
-    tx.run(INSERT, _params(actor, stored))
+    stored = _ROWS.insert(tx, actor, block, now)
     _note(tx, actor, _Note(author, "create", None, stored, change_set_id), now)
     return stored
 
@@ -305,10 +187,10 @@ def update(
         raise VersionConflict(
             f"Block '{current.label}' is at version {current.version} by now; the edit was made for {block.version}."
         )
-    stored = replace(block, version=current.version + 1, updated_at=now, updated_by=actor.user_id)
+    stored = _ROWS.changed(actor, replace(block, version=current.version + 1), now)
     if stored.label != current.label:
         _rename(tx, actor, stored)
-    tx.run(UPDATE, _params(actor, stored))
+    tx.run(UPDATE, _ROWS.params(actor, stored))
     tx.run(BUMP_HOLDERS, {"id": block.id, "organization_id": actor.organization_id})
     _note(tx, actor, _Note(author, "update", current, stored, change_set_id), now)
     return stored
@@ -346,8 +228,8 @@ def restore(
     row = tx.one(DELETED, {"id": block.id, "organization_id": actor.organization_id})
     if row is None:
         raise NotFound(f"There is no deleted block {block.id}.")
-    stored = replace(block, version=integer(row, "version") + 1, updated_at=now, updated_by=actor.user_id)
-    tx.run(UPDATE, _params(actor, stored))
+    stored = _ROWS.changed(actor, replace(block, version=integer(row, "version") + 1), now)
+    tx.run(UPDATE, _ROWS.params(actor, stored))
     _note(tx, actor, _Note(author, "restore", None, stored, change_set_id), now)
     return stored
 

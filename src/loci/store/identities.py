@@ -4,15 +4,15 @@ An identity stands in no prompt, so attaching one leaves the version of an agent
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from loci.errors import Conflict, NotFound
 from loci.store import journal
-from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.page import like_pattern, page_clause
-from loci.store.rows import dump, integer, load_objects, load_texts, maybe_moment, maybe_text, maybe_time_text, text
+from loci.store.base import Params, Transaction
+from loci.store.page import Where
+from loci.store.rows import Record, dump, text, within
 from loci.types.actor import Actor
 from loci.types.identities import Identity, IdentityType
 from loci.types.memory import Author, JournalEntry, Subject
@@ -21,32 +21,21 @@ from loci.types.paging import Page
 HolderKind: TypeAlias = Literal["agent", "block"]
 HOLDER_KINDS: tuple[HolderKind, ...] = ("agent", "block")
 
-_NAMES = (
-    "id, project_id, identifier_key, name, identity_type, properties, created_at, updated_at, created_by, updated_by"
-)
 _HELD = """(select json_group_array(g.id) from (
     select h.id from {kind}_identities x join {kind}s h on h.id = x.{kind}_id
-    where x.identity_id = i.id and h.deleted_at is null order by h.created_at, h.id) g) as {kind}_ids"""
-COLUMNS = ", ".join(
-    [*(f"i.{name}" for name in _NAMES.split(", ")), *(_HELD.format(kind=kind) for kind in HOLDER_KINDS)]
+    where x.identity_id = i.id and h.deleted_at is null order by h.created_at, h.id) g)"""
+_ROWS = Record(
+    Identity,
+    "identities",
+    "i",
+    missing="Identity {} not found.",
+    found={f"{kind}_ids": _HELD.format(kind=kind) for kind in HOLDER_KINDS},
 )
-_OURS = f"select {COLUMNS} from identities i where i.organization_id = :organization_id"
-BY_ID = _OURS + " and i.id = :id"
-BY_KEY = _OURS + " and i.identifier_key = :identifier_key"
-BY_IDS = _OURS + " and i.id in (select value from json_each(:ids))"
-COUNT = "select count(*) as n from identities where organization_id = :organization_id"
+BY_KEY = _ROWS.select + " and i.identifier_key = :identifier_key"
+BY_IDS = _ROWS.select + " and i.id in (select value from json_each(:ids))"
 TAKEN = """
 select id from identities
 where organization_id = :organization_id and identifier_key = :identifier_key and id <> :id"""
-INSERT = f"""
-insert into identities (organization_id, {_NAMES})
-values (:organization_id, {", ".join(f":{name}" for name in _NAMES.split(", "))})"""
-UPDATE = """
-update identities set identifier_key = :identifier_key, name = :name, identity_type = :identity_type,
-    properties = :properties, updated_at = :updated_at, updated_by = :updated_by
-where id = :id and organization_id = :organization_id"""
-DELETE = "delete from identities where id = :id and organization_id = :organization_id"
-
 _THERE = "select id from {kind}s where id = :holder_id and organization_id = :organization_id and deleted_at is null"
 _ATTACH = """
 insert into {kind}_identities ({kind}_id, identity_id, organization_id, project_id, position)
@@ -62,65 +51,24 @@ where agent_id in (select value from json_each(:ids)) and organization_id = :org
 order by position, identity_id"""
 
 
-def from_row(row: Row) -> Identity:
-    """A stored identity."""
-    return Identity(
-        id=text(row, "id"),
-        identifier_key=text(row, "identifier_key"),
-        name=text(row, "name"),
-        identity_type=cast("IdentityType", text(row, "identity_type")),
-        project_id=maybe_text(row, "project_id"),
-        properties=load_objects(row["properties"]),
-        agent_ids=load_texts(row["agent_ids"]),
-        block_ids=load_texts(row["block_ids"]),
-        created_at=maybe_moment(row, "created_at"),
-        updated_at=maybe_moment(row, "updated_at"),
-        created_by=maybe_text(row, "created_by"),
-        updated_by=maybe_text(row, "updated_by"),
-    )
-
-
-def _params(actor: Actor, identity: Identity) -> Params:
-    return {
-        "id": identity.id,
-        "organization_id": actor.organization_id,
-        "project_id": identity.project_id or actor.project_id,
-        "identifier_key": identity.identifier_key,
-        "name": identity.name,
-        "identity_type": identity.identity_type,
-        "properties": dump(list(identity.properties)),
-        "created_at": maybe_time_text(identity.created_at),
-        "updated_at": maybe_time_text(identity.updated_at),
-        "created_by": identity.created_by,
-        "updated_by": identity.updated_by,
-    }
-
-
-def get(tx: Transaction, actor: Actor, identity_id: str) -> Identity:
-    """One identity, with what it is attached to. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": identity_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"Identity {identity_id} not found.")
-    return from_row(row)
+get = _ROWS.get
 
 
 def by_key(tx: Transaction, actor: Actor, identifier_key: str) -> Identity | None:
     """The identity that has this key outside."""
-    row = tx.one(BY_KEY, {"identifier_key": identifier_key, "organization_id": actor.organization_id})
-    return None if row is None else from_row(row)
+    return _ROWS.one(tx, BY_KEY, within(actor, identifier_key=identifier_key))
 
 
 def by_ids(tx: Transaction, actor: Actor, identity_ids: Sequence[str]) -> dict[str, Identity]:
     """Several identities at once, by id; what is not there is left out."""
-    params: Params = {"ids": dump(list(identity_ids)), "organization_id": actor.organization_id}
-    return {identity.id: identity for identity in map(from_row, tx.all(BY_IDS, params))}
+    found = _ROWS.all(tx, BY_IDS, within(actor, ids=dump(list(identity_ids))))
+    return {identity.id: identity for identity in found}
 
 
 def ids_of_agents(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, list[str]]:
     """The identities of several agents, by agent, in the order of attachment."""
-    params: Params = {"ids": dump(list(agent_ids)), "organization_id": actor.organization_id}
     found: dict[str, list[str]] = {agent_id: [] for agent_id in agent_ids}
-    for row in tx.all(OF_AGENTS, params):
+    for row in tx.all(OF_AGENTS, within(actor, ids=dump(list(agent_ids)))):
         found[text(row, "agent_id")].append(text(row, "identity_id"))
     return found
 
@@ -137,23 +85,14 @@ class IdentityFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: IdentityFilter, page: Page) -> list[Identity]:
     """One page of identities. Raises NotFound for a cursor that is not an identity."""
-    where, params = _OURS, {"organization_id": actor.organization_id}
-    for column in ("project_id", "identifier_key", "identity_type"):
-        value: str | None = getattr(chosen, column)
-        if value is not None:
-            where += f" and i.{column} = :{column}"
-            params[column] = value
-    if chosen.name_search:
-        where += " and lower(i.name) like lower(:name_search) escape '!'"
-        params["name_search"] = like_pattern(chosen.name_search)
-    clause = page_clause(tx, actor, page, "identities", alias="i")
-    return [from_row(row) for row in clause.read(tx, where, params)]
+    where = _ROWS.where(actor).equal("i.", project_id=chosen.project_id, identifier_key=chosen.identifier_key)
+    where.equal("i.", identity_type=chosen.identity_type).having("i.name", "name_search", chosen.name_search)
+    return _ROWS.page(tx, actor, where, page)
 
 
 def count(tx: Transaction, actor: Actor) -> int:
     """How many identities there are."""
-    row = tx.one(COUNT, {"organization_id": actor.organization_id})
-    return 0 if row is None else integer(row, "n")
+    return _ROWS.count(tx, _ROWS.where(actor))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,47 +106,33 @@ class AttachedTo:
 ANYBODY = AttachedTo()
 
 
-def conditions(kind: HolderKind, column: str, wanted: AttachedTo, params: dict[str, SqlValue]) -> list[str]:
-    """SQL for `wanted` where `column` is the id of the holder; what it needs is put into `params`, which have the
-    organization_id.
-    """
+def narrow(where: Where, kind: HolderKind, column: str, wanted: AttachedTo) -> None:
+    """Only what is attached as `wanted` says, where `column` is the id of the holder."""
     held = (
         f"{column} in (select x.{kind}_id from {kind}_identities x join identities i on i.id = x.identity_id"
         " where i.organization_id = :organization_id and "
     )
-    parts: list[str] = []
-    if wanted.identity_id is not None:
-        params["identity_id"] = wanted.identity_id
-        parts.append(held + "i.id = :identity_id)")
+    where.also(held + "i.id = :identity_id)", identity_id=wanted.identity_id)
     if wanted.identifier_keys:
         names = {f"identifier_key_{n}": key for n, key in enumerate(wanted.identifier_keys)}
-        params |= names
-        parts.append(held + f"i.identifier_key in ({', '.join(f':{name}' for name in names)}))")
-    return parts
+        where.also(held + f"i.identifier_key in ({', '.join(f':{name}' for name in names)}))", **names)
 
 
 def insert(tx: Transaction, actor: Actor, identity: Identity, now: datetime) -> Identity:
     """Store a new identity; it is attached to nothing. Raises Conflict for a key that is taken."""
     _hold_key(tx, actor, identity)
-    stored = replace(identity, created_at=now, updated_at=now, created_by=actor.user_id, updated_by=actor.user_id)
-    tx.run(INSERT, _params(actor, stored))
-    return get(tx, actor, stored.id)
+    _ROWS.insert(tx, actor, identity, now)
+    return get(tx, actor, identity.id)
 
 
 def update(tx: Transaction, actor: Actor, identity: Identity, now: datetime) -> None:
     """Store what an identity has become. Raises NotFound, and Conflict for a key that is taken."""
     _hold_key(tx, actor, identity)
-    if not tx.run(UPDATE, _params(actor, replace(identity, updated_at=now, updated_by=actor.user_id))):
-        raise NotFound(f"Identity {identity.id} not found.")
+    _ROWS.update(tx, actor, identity, now)
 
 
 def _hold_key(tx: Transaction, actor: Actor, identity: Identity) -> None:
-    params: Params = {
-        "id": identity.id,
-        "identifier_key": identity.identifier_key,
-        "organization_id": actor.organization_id,
-    }
-    taken = tx.one(TAKEN, params)
+    taken = tx.one(TAKEN, within(actor, id=identity.id, identifier_key=identity.identifier_key))
     if taken is not None:
         raise Conflict(
             f"Identity {taken['id']} has the identifier_key '{identity.identifier_key}' already.",
@@ -222,7 +147,7 @@ def delete(tx: Transaction, actor: Actor, author: Author, identity_id: str, now:
     links += [Link(identity_id=identity_id, kind="block", holder_id=block_id) for block_id in identity.block_ids]
     for link in links:
         detach(tx, actor, author, link, now)
-    tx.run(DELETE, {"id": identity_id, "organization_id": actor.organization_id})
+    _ROWS.delete(tx, actor, identity_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +163,7 @@ class Link:
 def attach(tx: Transaction, actor: Actor, author: Author, link: Link, now: datetime) -> None:
     """Put an identity on an agent or block, after its others. Attaching it twice changes nothing. Raises NotFound."""
     params = _link_params(tx, actor, link)
-    if tx.run(_ATTACH.format(kind=link.kind), {**params, "project_id": actor.project_id}):
+    if tx.run(_ATTACH.format(kind=link.kind), params):
         _note(tx, actor, author, link, now, attached=True)
 
 
@@ -264,11 +189,7 @@ def set_of_agent(
 
 
 def _link_params(tx: Transaction, actor: Actor, link: Link) -> Params:
-    params: Params = {
-        "id": link.identity_id,
-        "holder_id": link.holder_id,
-        "organization_id": actor.organization_id,
-    }
+    params = within(actor, id=link.identity_id, holder_id=link.holder_id)
     if tx.one(_THERE.format(kind=link.kind), params) is None:
         raise NotFound(f"{link.kind.capitalize()} {link.holder_id} not found.")
     get(tx, actor, link.identity_id)

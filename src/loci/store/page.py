@@ -1,4 +1,4 @@
-"""One page of a list, for every verb that lists: cursors become a condition, an order and a limit.
+"""One page of a list, for every verb that lists: filters become conditions, cursors a condition, an order and a limit.
 
     clause = page_clause(tx, actor, page, "blocks")
     rows = clause.read(tx, "select … from blocks where label = :label", params)
@@ -7,7 +7,9 @@ A list is ordered by time and id, or by `seq`. `after` gives what comes right af
 what comes right before it; both are in the list's own order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from loci.errors import NotFound
 from loci.store.base import Params, Row, SqlValue, Transaction
@@ -78,6 +80,41 @@ def page_clause(
     direction = "asc" if page.ascending is not backwards else "desc"
     order = ", ".join(f"{prefix}{column} {direction}" for column in columns)
     return PageClause(where=where, order=f" order by {order} limit :page_limit", params=params, backwards=backwards)
+
+
+class Where:
+    """The conditions of a list with the values that they name. What is None was not asked for, and is no condition."""
+
+    def __init__(self, sql: str, params: dict[str, SqlValue]) -> None:
+        self.sql = sql
+        self.params = params
+
+    def also(self, condition: str, **values: SqlValue) -> Self:
+        """One more condition, if the values are given that it names."""
+        if all(value is not None for value in values.values()):
+            self.sql += f" and {condition}"
+            self.params |= values
+        return self
+
+    def equal(self, prefix: str, **values: SqlValue) -> Self:
+        """Columns that have these values, in the table that the prefix names."""
+        for name, value in values.items():
+            self.also(f"{prefix}{name} = :{name}", **{name: value})
+        return self
+
+    def having(self, expression: str, name: str, part: str | None) -> Self:
+        """A text with this part, in any case of letters."""
+        return self.also(
+            f"lower({expression}) like lower(:{name}) escape '!'",
+            **{name: None if part is None else like_pattern(part)},
+        )
+
+    def among(self, expression: str, name: str, values: Sequence[SqlValue] | None) -> Self:
+        """A value that is one of these: none of them is, if there are none."""
+        if values is None:
+            return self
+        named = {f"{name}_{number}": value for number, value in enumerate(values)}
+        return self.also(f"{expression} in ({', '.join(f':{each}' for each in named)})", **named)
 
 
 def like_pattern(part: str) -> str:

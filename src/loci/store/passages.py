@@ -4,21 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from loci.errors import NotFound
 from loci.store import archives, journal, scopes
-from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.page import like_pattern, page_clause
-from loci.store.rows import (
-    dump,
-    integer,
-    load_object,
-    load_texts,
-    maybe_moment,
-    maybe_text,
-    maybe_time_text,
-    moment,
-    text,
-)
+from loci.store.base import Params, Transaction
+from loci.store.page import Where
+from loci.store.rows import Record, dump, integer, maybe_time_text, text, within
 from loci.store.scopes import Entry, ScopeKey, ScopeKind
 from loci.store.terms import words_of
 from loci.types.actor import Actor
@@ -27,18 +16,9 @@ from loci.types.memory import Author, JournalEntry, Passage, Subject
 from loci.types.messages import Trust
 from loci.types.paging import Page
 
-COLUMNS = """p.seq, p.id, p.archive_id, p.text, p.tags, p.metadata, p.trust, p.created_at, p.updated_at, p.created_by"""
-
-BY_ID = f"select {COLUMNS} from passages p where p.id = :id and p.organization_id = :organization_id"
-BY_SEQS = f"""
-select {COLUMNS} from passages p
-where p.seq in (select value from json_each(:seqs)) and p.organization_id = :organization_id"""
+_ROWS = Record(Passage, "passages", "p", missing="Passage {} not found.", found={"seq": "p.seq"})
+BY_SEQS = _ROWS.select + " and p.seq in (select value from json_each(:seqs))"
 SEQS_OF = "select seq, id from passages where id in (select value from json_each(:ids)) order by seq"
-INSERT = """
-insert into passages (id, organization_id, project_id, archive_id, text, tags, metadata, trust, created_at, updated_at,
-    created_by)
-values (:id, :organization_id, :project_id, :archive_id, :text, :tags, :metadata, :trust, :created_at, :updated_at,
-    :created_by)"""
 INSERT_TAG = """
 insert into passage_tags (archive_id, tag, passage_seq, organization_id, project_id)
 values (:archive_id, :tag, :seq, :organization_id, :project_id)
@@ -54,20 +34,7 @@ where archive_id in (select archive_id from agent_archives where agent_id = :age
 order by tag limit :limit"""
 
 
-def from_row(row: Row) -> Passage:
-    """A stored passage."""
-    return Passage(
-        seq=integer(row, "seq"),
-        id=text(row, "id"),
-        archive_id=text(row, "archive_id"),
-        text=text(row, "text"),
-        tags=load_texts(row["tags"]),
-        metadata=load_object(row["metadata"]),
-        trust=Trust(text(row, "trust")),
-        created_at=moment(row, "created_at"),
-        updated_at=maybe_moment(row, "updated_at"),
-        created_by=maybe_text(row, "created_by"),
-    )
+get = _ROWS.get
 
 
 def insert(  # noqa: PLR0913  the last is rarely given
@@ -84,31 +51,13 @@ def insert(  # noqa: PLR0913  the last is rarely given
     archives.get(tx, actor, archive_id)
     if not new:
         return []
-    stored = [
-        replace(
-            passage,
-            archive_id=archive_id,
-            tags=tuple(dict.fromkeys(passage.tags)),
-            created_at=passage.created_at or now,
-            updated_at=now,
-            created_by=passage.created_by or actor.user_id,
-        )
-        for passage in new
-    ]
-    tx.many(INSERT, [_params(actor, passage) for passage in stored])
+    wanted = [replace(passage, archive_id=archive_id, tags=tuple(dict.fromkeys(passage.tags))) for passage in new]
+    stored = _ROWS.insert_all(tx, actor, wanted, now)
     rows = tx.all(SEQS_OF, {"ids": dump([passage.id for passage in stored])})
     seqs = {text(row, "id"): integer(row, "seq") for row in rows}
     stored = [replace(passage, seq=seqs[passage.id]) for passage in stored]
     tags: list[Params] = [
-        {
-            "archive_id": archive_id,
-            "tag": tag,
-            "seq": passage.seq,
-            "organization_id": actor.organization_id,
-            "project_id": actor.project_id,
-        }
-        for passage in stored
-        for tag in passage.tags
+        within(actor, archive_id=archive_id, tag=tag, seq=passage.seq) for passage in stored for tag in passage.tags
     ]
     if tags:
         tx.many(INSERT_TAG, tags)
@@ -123,7 +72,7 @@ def delete(
 ) -> None:
     """Delete a passage; the journal keeps it. Raises NotFound."""
     passage = get(tx, actor, passage_id)
-    params: Params = {"seq": passage.seq, "organization_id": actor.organization_id}
+    params = within(actor, seq=passage.seq)
     scope = scopes.find_or_create(tx, actor, ScopeKey(ScopeKind.ARCHIVE, passage.archive_id))
     scopes.remove(tx, scope, [passage.seq])
     tx.run(DELETE_TAGS, params)
@@ -131,18 +80,9 @@ def delete(
     journal.record(tx, actor, [_note(author, passage, change_set_id, gone=True)], now)
 
 
-def get(tx: Transaction, actor: Actor, passage_id: str) -> Passage:
-    """One passage. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": passage_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"Passage {passage_id} not found.")
-    return from_row(row)
-
-
 def by_seqs(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, Passage]:
     """Passages by their seq; those that do not exist are left out."""
-    rows = tx.all(BY_SEQS, {"seqs": dump(list(seqs)), "organization_id": actor.organization_id})
-    return {integer(row, "seq"): from_row(row) for row in rows}
+    return {passage.seq: passage for passage in _ROWS.all(tx, BY_SEQS, within(actor, seqs=dump(list(seqs))))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,42 +96,30 @@ class PassageFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: PassageFilter, page: Page) -> list[Passage]:
     """One page of passages by their time. Raises NotFound for a cursor that is not a passage."""
-    where, params = _where(tx, actor, chosen)
-    clause = page_clause(tx, actor, page, "passages", alias="p")
-    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from passages p where {where}", params)]
+    return _ROWS.page(tx, actor, _where(tx, actor, chosen), page)
 
 
 def count(tx: Transaction, actor: Actor, chosen: PassageFilter) -> int:
     """How many passages the filter lets through."""
-    where, params = _where(tx, actor, chosen)
-    row = tx.one(f"select count(*) as n from passages p where {where}", params)
-    return 0 if row is None else integer(row, "n")
+    return _ROWS.count(tx, _where(tx, actor, chosen))
 
 
-def _where(tx: Transaction, actor: Actor, chosen: PassageFilter) -> tuple[str, dict[str, SqlValue]]:
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    parts = ["p.organization_id = :organization_id"]
+def _where(tx: Transaction, actor: Actor, chosen: PassageFilter) -> Where:
+    where = _ROWS.where(actor).having("p.text", "search", chosen.search)
     archive_ids = [] if chosen.archive_id is None else [chosen.archive_id]
     if chosen.agent_id is not None:
-        rows = tx.all(ARCHIVES_OF, {"agent_id": chosen.agent_id, "organization_id": actor.organization_id})
+        rows = tx.all(ARCHIVES_OF, within(actor, agent_id=chosen.agent_id))
         held = [text(row, "archive_id") for row in rows]
         archive_ids = [archive_id for archive_id in held if chosen.archive_id in {None, archive_id}]
     if archive_ids or chosen.agent_id is not None:
-        # With one archive, which is the rule, this is an equality and the page comes straight from the index.
-        names = {f"archive_{n}": archive_id for n, archive_id in enumerate(archive_ids)}
-        listed = ", ".join(f":{name}" for name in names)
-        parts.append(f"p.archive_id = {listed}" if len(names) == 1 else f"p.archive_id in ({listed})")
-        params |= names
-    if chosen.search:
-        parts.append("lower(p.text) like lower(:search) escape '!'")
-        params["search"] = like_pattern(chosen.search)
-    return " and ".join(parts), params
+        # With one archive, which is the rule, SQLite takes this as an equality: the page comes straight from the index.
+        where.among("p.archive_id", "archive", archive_ids)
+    return where
 
 
 def tags_of_agent(tx: Transaction, actor: Actor, agent_id: str, *, limit: int = 200) -> list[str]:
     """The tags in use in the archives of an agent, in alphabetical order."""
-    params: Params = {"agent_id": agent_id, "organization_id": actor.organization_id, "limit": limit}
-    return [text(row, "tag") for row in tx.all(TAGS_OF_AGENT, params)]
+    return [text(row, "tag") for row in tx.all(TAGS_OF_AGENT, within(actor, agent_id=agent_id, limit=limit))]
 
 
 def snapshot(passage: Passage) -> JsonObject:
@@ -236,19 +164,3 @@ def _note(author: Author, passage: Passage, change_set_id: str | None, *, gone: 
 def _entry(passage: Passage, now: datetime) -> Entry:
     words = words_of(passage.text) + words_of(" ".join(passage.tags))
     return Entry(seq=passage.seq, words=words, at=passage.created_at or now)
-
-
-def _params(actor: Actor, passage: Passage) -> Params:
-    return {
-        "id": passage.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "archive_id": passage.archive_id,
-        "text": passage.text,
-        "tags": dump(passage.tags),
-        "metadata": dump(passage.metadata),
-        "trust": passage.trust.value,
-        "created_at": maybe_time_text(passage.created_at),
-        "updated_at": maybe_time_text(passage.updated_at),
-        "created_by": passage.created_by,
-    }

@@ -1,13 +1,36 @@
-"""Values to columns and back: the only place in the store where rows are taken apart."""
+"""Values to columns and back: the only place in the store where rows are taken apart.
 
-from collections.abc import Mapping, Sequence
+What the columns of a kind of thing are is said by the fields of its dataclass, and nowhere else:
+
+    _ROWS = Record(Archive, "archives", "ar", missing="Archive {} not found.")
+    archive = _ROWS.get(tx, actor, archive_id)
+
+A column has the name of its field and holds what the field's type asks for: texts and numbers as they are, times as
+texts, yes and no as 1 and 0, objects and lists as JSON.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import cast
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import orjson
 
-from loci.store.base import Row, SqlValue
+from loci.errors import NotFound
+from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.page import Where, page_clause
+from loci.types.actor import Actor
 from loci.types.json import JsonObject, JsonValue
+from loci.types.paging import Page
+
+T = TypeVar("T")
+
+
+def within(actor: Actor, **values: SqlValue) -> dict[str, SqlValue]:
+    """The values of a statement, which is about rows of the actor's organisation and makes new ones in its project."""
+    return {"organization_id": actor.organization_id, "project_id": actor.project_id, **values}
 
 
 def time_text(moment: datetime) -> str:
@@ -116,3 +139,183 @@ def maybe_flag(row: Row, column: str) -> bool | None:
 def bit(value: bool | None) -> int | None:  # noqa: FBT001  a conversion
     """Yes or no as 1 or 0."""
     return None if value is None else int(value)
+
+
+_STAYS = frozenset({"id", "project_id", "created_at", "created_by"})
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How a column holds a field, and how it is brought back; None: as it is."""
+
+    load: Callable[[Any], object] | None = None
+    dump: Callable[[Any], SqlValue] | None = None
+
+
+class Record(Generic[T]):
+    """The rows of one kind of thing.
+
+    Args:
+        kind: Its dataclass.
+        table: Where the rows are. It has the columns id and organization_id, and project_id.
+        alias: The name of the table in queries.
+        missing: What is said when there is none; `{}` stands for the id.
+        is_put_away: Rows that are deleted stay, with the time in `deleted_at`, and are not seen any more.
+        special: How fields are held whose type does not say it.
+        found: Fields that are in no column of the table, or that the database sets, with the SQL that finds them.
+    """
+
+    def __init__(  # noqa: PLR0913  one declaration
+        self,
+        kind: type[T],
+        table: str,
+        alias: str,
+        *,
+        missing: str,
+        is_put_away: bool = False,
+        special: Mapping[str, Codec] | None = None,
+        found: Mapping[str, str] | None = None,
+    ) -> None:
+        found, special = found or {}, special or {}
+        codecs = {field.name: special.get(field.name) or _codec(field.type) for field in fields(cast("Any", kind))}
+        self._kind, self._table, self._alias, self._missing = kind, table, alias, missing
+        self._loads = [(name, codec.load) for name, codec in codecs.items()]
+        self._dumps = [(name, codec.dump) for name, codec in codecs.items() if name not in found]
+        self._live = f"{alias}.organization_id = :organization_id"
+        if is_put_away:
+            self._live += f" and {alias}.deleted_at is null"
+        self.columns = ", ".join(f"{found[name]} as {name}" if name in found else f"{alias}.{name}" for name in codecs)
+        """What a query of others has to select for `value`."""
+        self.select = f"select {self.columns} from {table} {alias} where {self._live}"
+        """All rows of the organisation. It ends within its `where`."""
+        self.by_id = f"{self.select} and {alias}.id = :id"
+        stored = ["organization_id", *dict.fromkeys(["project_id", *(name for name, _ in self._dumps)])]
+        self.insertion = (
+            f"insert into {table} ({', '.join(stored)}) values ({', '.join(f':{name}' for name in stored)})"
+        )
+        self._update = self.changing()
+
+    def changing(self, *, besides: Collection[str] = (), also: str = "") -> str:
+        """The statement that stores what became of one: all but its id and its beginning, and but those `besides`."""
+        names = [name for name, _ in self._dumps if name not in _STAYS and name not in besides]
+        chosen = ", ".join(f"{name} = :{name}" for name in names) + also
+        return f"update {self._table} set {chosen} where id = :id and organization_id = :organization_id"
+
+    def value(self, row: Row) -> T:
+        """The value of a row."""
+        return self._kind(**{name: load(row[name]) if load else row[name] for name, load in self._loads})
+
+    def params(self, actor: Actor, value: T) -> dict[str, SqlValue]:
+        """The columns of a value, for the actor's organisation. It is in the actor's project if it names none."""
+        given = {name: dump(getattr(value, name)) if dump else getattr(value, name) for name, dump in self._dumps}
+        given["organization_id"] = actor.organization_id
+        given["project_id"] = given.get("project_id") or actor.project_id
+        return given
+
+    def begun(self, actor: Actor, value: T, now: datetime) -> T:
+        """A new value with who made it, and when, where it does not say that itself."""
+        stamps = {"created_at": now, "updated_at": now, "created_by": actor.user_id, "updated_by": actor.user_id}
+        return self._with(value, {name: it for name, it in stamps.items() if getattr(value, name, it) is None})
+
+    def changed(self, actor: Actor, value: T, now: datetime) -> T:
+        """A value with who changed it, and when."""
+        stamps = {"updated_at": now, "updated_by": actor.user_id}
+        return self._with(value, {name: it for name, it in stamps.items() if hasattr(value, name)})
+
+    def _with(self, value: T, stamps: Mapping[str, object]) -> T:
+        return cast("T", replace(cast("Any", value), **stamps))
+
+    def all(self, tx: Transaction, sql: str, params: Params) -> list[T]:
+        """What a query finds that selects `columns`."""
+        return [self.value(row) for row in tx.all(sql, params)]
+
+    def one(self, tx: Transaction, sql: str, params: Params) -> T | None:
+        """The first that such a query finds."""
+        row = tx.one(sql, params)
+        return None if row is None else self.value(row)
+
+    def get(self, tx: Transaction, actor: Actor, id: str) -> T:  # noqa: A002  the column is called so
+        """One by its id. Raises NotFound."""
+        row = tx.one(self.by_id, {"id": id, "organization_id": actor.organization_id})
+        if row is None:
+            raise NotFound(self._missing.format(id))
+        return self.value(row)
+
+    def where(self, actor: Actor) -> Where:
+        """The conditions of a list, to begin with: all of the organisation."""
+        return Where(self._live, {"organization_id": actor.organization_id})
+
+    def page(
+        self, tx: Transaction, actor: Actor, where: Where, page: Page, *, order_by: str = "created_at", table: str = ""
+    ) -> list[T]:
+        """One page of a list; `table` has the alias, too. Raises NotFound for a cursor that is not in it."""
+        source = table or f"{self._table} {self._alias}"
+        clause = page_clause(tx, actor, page, table or self._table, table_time_column=order_by, alias=self._alias)
+        rows = clause.read(tx, f"select {self.columns} from {source} where {where.sql}", where.params)
+        return [self.value(row) for row in rows]
+
+    def count(self, tx: Transaction, where: Where) -> int:
+        """How many there are."""
+        row = tx.one(f"select count(*) as n from {self._table} {self._alias} where {where.sql}", where.params)
+        return 0 if row is None else integer(row, "n")
+
+    def by_holder(self, tx: Transaction, actor: Actor, sql: str, holder_ids: Sequence[str]) -> dict[str, list[T]]:
+        """What several hold, by holder: the query has `:ids` as JSON, and selects `holder_id` too."""
+        found: dict[str, list[T]] = {holder_id: [] for holder_id in holder_ids}
+        for row in tx.all(sql, within(actor, ids=dump(list(holder_ids)))):
+            found[text(row, "holder_id")].append(self.value(row))
+        return found
+
+    def insert(self, tx: Transaction, actor: Actor, value: T, now: datetime) -> T:
+        """Store a new one."""
+        return self.insert_all(tx, actor, [value], now)[0]
+
+    def insert_all(self, tx: Transaction, actor: Actor, values: Sequence[T], now: datetime) -> list[T]:
+        """Store new ones, in order."""
+        stored = [self.begun(actor, value, now) for value in values]
+        if stored:
+            tx.many(self.insertion, [self.params(actor, value) for value in stored])
+        return stored
+
+    def update(self, tx: Transaction, actor: Actor, value: T, now: datetime) -> T:
+        """Store what became of one. Raises NotFound."""
+        stored = self.changed(actor, value, now)
+        params = self.params(actor, stored)
+        if not tx.run(self._update, params):
+            raise NotFound(self._missing.format(params["id"]))
+        return stored
+
+    def delete(self, tx: Transaction, actor: Actor, id: str) -> None:  # noqa: A002  see get
+        """Forget one. Raises NotFound."""
+        sql = f"delete from {self._table} where id = :id and organization_id = :organization_id"
+        if not tx.run(sql, {"id": id, "organization_id": actor.organization_id}):
+            raise NotFound(self._missing.format(id))
+
+
+def _codec(hint: Any) -> Codec:  # noqa: ANN401  any annotation
+    chosen = [option for option in get_args(hint) if option is not NoneType] if _is_union(hint) else [hint]
+    if len(chosen) != 1:
+        raise TypeError(f"nobody said how a column holds {hint}")
+    kind, is_maybe = chosen[0], chosen[0] is not hint
+    origin = get_origin(kind)
+    if kind in (str, int, float, bytes) or origin is Literal:
+        return Codec()
+    if kind is bool:
+        return Codec(_maybe(bool) if is_maybe else bool, bit)
+    if kind is datetime:
+        return Codec(_maybe(datetime.fromisoformat), maybe_time_text)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Codec(_maybe(kind), _maybe(str))
+    if origin is tuple:
+        return Codec(load_texts if get_args(kind)[0] is str else load_objects, dump)
+    if origin is not None and issubclass(origin, Mapping):
+        return Codec(load_maybe_object, maybe_dump) if is_maybe else Codec(load_object, dump)
+    raise TypeError(f"nobody said how a column holds {hint}")
+
+
+def _is_union(hint: Any) -> bool:  # noqa: ANN401  any annotation
+    return get_origin(hint) in (Union, UnionType)
+
+
+def _maybe(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
