@@ -5,103 +5,40 @@ may edit one (see `loci.memory.rewording`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loci.errors import NotFound
-from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.base import Transaction
 from loci.store.parts import dump_parts, load_parts
-from loci.store.rows import (
-    dump,
-    integer,
-    load_maybe_object,
-    maybe_dump,
-    maybe_text,
-    moment,
-    text,
-    time_text,
-)
+from loci.store.rows import Codec, Record, dump, integer, text, within
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
-from loci.types.messages import Kind, Message, Part, Role, Trust
+from loci.types.messages import Message, Part, Role
 from loci.types.paging import Page
 
-COLUMNS = """seq, id, agent_id, conversation_id, role, kind, trust, parts, name, otid, sender_id, run_id, step_id,
-    model, extra, created_at"""
-
-INSERT = """
-insert into messages (id, organization_id, project_id, agent_id, conversation_id, role, kind, trust, parts, name, otid,
-    sender_id, run_id, step_id, model, extra, created_at)
-values (:id, :organization_id, :project_id, :agent_id, :conversation_id, :role, :kind, :trust, :parts, :name, :otid,
-    :sender_id, :run_id, :step_id, :model, :extra, :created_at)"""
-
-BY_ID = f"select {COLUMNS} from messages where id = :id and organization_id = :organization_id"
+_ROWS = Record(
+    Message,
+    "messages",
+    "messages",
+    missing="Message {} not found.",
+    special={"parts": Codec(load_parts, dump_parts)},
+    found={"seq": "messages.seq"},
+)
+COLUMNS = _ROWS.columns
 WINDOW_OWN = (
     f"select {COLUMNS} from messages where conversation_id = :conversation_id and seq > :after_seq order by seq"
 )
 BY_OTID = f"select {COLUMNS} from messages where conversation_id = :conversation_id and otid = :otid"
-BY_RUN = (
-    f"""select {COLUMNS} from messages where run_id = :run_id and organization_id = :organization_id order by seq"""
-)
 SET_PARTS = "update messages set parts = :parts where id = :id and organization_id = :organization_id"
 NEWEST_ID = """
 select id from messages where agent_id = :agent_id and organization_id = :organization_id order by seq desc limit 1"""
 COUNT_TALK = "select count(*) as n from messages where agent_id = :agent_id and role <> 'system'"
 
 
-def from_row(row: Row) -> Message:
-    """A stored message."""
-    return Message(
-        seq=integer(row, "seq"),
-        id=text(row, "id"),
-        agent_id=text(row, "agent_id"),
-        conversation_id=text(row, "conversation_id"),
-        role=Role(text(row, "role")),
-        kind=Kind(text(row, "kind")),
-        trust=Trust(text(row, "trust")),
-        parts=load_parts(row["parts"]),
-        name=maybe_text(row, "name"),
-        otid=maybe_text(row, "otid"),
-        sender_id=maybe_text(row, "sender_id"),
-        run_id=maybe_text(row, "run_id"),
-        step_id=maybe_text(row, "step_id"),
-        model=maybe_text(row, "model"),
-        extra=load_maybe_object(row["extra"]),
-        created_at=moment(row, "created_at"),
-    )
+from_row, get = _ROWS.value, _ROWS.get
 
 
 def insert(tx: Transaction, actor: Actor, messages: Sequence[Message]) -> None:
     """Store messages in the order given. The database numbers them; read them back for their `seq`."""
     if messages:
-        tx.many(INSERT, [_params(actor, message) for message in messages])
-
-
-def _params(actor: Actor, message: Message) -> Params:
-    return {
-        "id": message.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "agent_id": message.agent_id,
-        "conversation_id": message.conversation_id,
-        "role": message.role.value,
-        "kind": message.kind.value,
-        "trust": message.trust.value,
-        "parts": dump_parts(message.parts),
-        "name": message.name,
-        "otid": message.otid,
-        "sender_id": message.sender_id,
-        "run_id": message.run_id,
-        "step_id": message.step_id,
-        "model": message.model,
-        "extra": maybe_dump(message.extra),
-        "created_at": time_text(message.created_at),
-    }
-
-
-def get(tx: Transaction, actor: Actor, message_id: str) -> Message:
-    """One message. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": message_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"Message {message_id} not found.")
-    return from_row(row)
+        tx.many(_ROWS.insertion, [_ROWS.params(actor, message) for message in messages])
 
 
 def newest_id(tx: Transaction, actor: Actor, agent_id: str) -> str | None:
@@ -112,37 +49,30 @@ def newest_id(tx: Transaction, actor: Actor, agent_id: str) -> str | None:
 
 def by_otid(tx: Transaction, conversation_id: str, otid: str) -> Message | None:
     """The message that a client stored under its own id, if it did."""
-    row = tx.one(BY_OTID, {"conversation_id": conversation_id, "otid": otid})
-    return None if row is None else from_row(row)
+    return _ROWS.one(tx, BY_OTID, {"conversation_id": conversation_id, "otid": otid})
 
 
 def of_run(tx: Transaction, actor: Actor, run_id: str) -> list[Message]:
     """All messages of a run, its input included."""
-    rows = tx.all(BY_RUN, {"run_id": run_id, "organization_id": actor.organization_id})
-    return [from_row(row) for row in rows]
+    return _ROWS.all(tx, _ROWS.select + " and run_id = :run_id order by seq", within(actor, run_id=run_id))
 
 
 def by_ids(tx: Transaction, actor: Actor, message_ids: Sequence[str]) -> list[Message]:
     """The messages with these ids, in this order; ids that do not exist are left out."""
     if not message_ids:
         return []
-    params: dict[str, SqlValue] = {f"id{n}": message_id for n, message_id in enumerate(message_ids)}
-    names = ", ".join(f":{name}" for name in params)
-    params["organization_id"] = actor.organization_id
-    rows = tx.all(
-        f"select {COLUMNS} from messages where organization_id = :organization_id and id in ({names})",
-        params,
-    )
-    found = {text(row, "id"): from_row(row) for row in rows}
+    where = _ROWS.where(actor).among("id", "id", message_ids)
+    rows = _ROWS.all(tx, f"select {COLUMNS} from messages where {where.sql}", where.params)
+    found = {message.id: message for message in rows}
     return [found[message_id] for message_id in message_ids if message_id in found]
 
 
 def window(tx: Transaction, actor: Actor, conversation: Conversation) -> list[Message]:
     """The messages in the window of a conversation, in order, the system prompt first."""
-    rows = tx.all(WINDOW_OWN, {"conversation_id": conversation.id, "after_seq": conversation.after_seq})
+    own = _ROWS.all(tx, WINDOW_OWN, {"conversation_id": conversation.id, "after_seq": conversation.after_seq})
     inherited = by_ids(tx, actor, conversation.prefix)
     known = {message.id for message in inherited}
-    return inherited + [message for message in map(from_row, rows) if message.id not in known]
+    return inherited + [message for message in own if message.id not in known]
 
 
 def set_parts(tx: Transaction, actor: Actor, message_id: str, parts: tuple[Part, ...]) -> None:
@@ -172,39 +102,26 @@ class MessageFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) -> list[Message]:
     """One page, in the order asked for. Raises NotFound for a cursor that is not a message."""
-    where = ["organization_id = :organization_id"]
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id, "limit": page.limit_rows}
+    where = _ROWS.where(actor)
     if chosen.conversation_id is not None:
-        params["conversation_id"] = chosen.conversation_id
-        inherited = chosen.only_ids or ()
-        params |= {f"own{n}": message_id for n, message_id in enumerate(inherited)}
-        names = ", ".join(f":own{n}" for n in range(len(inherited)))
-        where.append(
-            f"(conversation_id = :conversation_id or id in ({names}))"
-            if names
-            else "conversation_id = :conversation_id"
-        )
+        inherited = {f"own{n}": message_id for n, message_id in enumerate(chosen.only_ids or ())}
+        own = "(conversation_id = :conversation_id or id in (:" + ", :".join(inherited) + "))"
+        where.also(own if inherited else "conversation_id = :conversation_id", **inherited)
+        where.params["conversation_id"] = chosen.conversation_id
     elif chosen.conversation_ids is not None:
-        params["conversation_ids"] = dump(chosen.conversation_ids)
-        where.append("conversation_id in (select value from json_each(:conversation_ids))")
+        listed = dump(chosen.conversation_ids)
+        where.also("conversation_id in (select value from json_each(:conversation_ids))", conversation_ids=listed)
     elif chosen.run_id is None:
-        where.append("conversation_id not in (select id from conversations where deleted_at is not null)")
-    for column in ("agent_id", "run_id", "step_id", "role"):
-        value: str | None = getattr(chosen, column)
-        if value is not None:
-            where.append(f"{column} = :{column}")
-            params[column] = str(value)
+        where.also("conversation_id not in (select id from conversations where deleted_at is not null)")
+    role = None if chosen.role is None else chosen.role.value
+    where.equal("", agent_id=chosen.agent_id, run_id=chosen.run_id, step_id=chosen.step_id, role=role)
     # `after` goes on in the direction of the order; `before` is its mirror.
     for name, cursor, towards_newer in (
         ("after", page.after, page.ascending),
         ("before", page.before, not page.ascending),
     ):
         if cursor is not None:
-            params[name] = get(tx, actor, cursor).seq
-            where.append(f"seq > :{name}" if towards_newer else f"seq < :{name}")
+            where.also(f"seq {'>' if towards_newer else '<'} :{name}", **{name: get(tx, actor, cursor).seq})
     order = "asc" if page.ascending else "desc"
-    rows = tx.all(
-        f"select {COLUMNS} from messages where {' and '.join(where)} order by seq {order} limit :limit",
-        params,
-    )
-    return [from_row(row) for row in rows]
+    sql = f"select {COLUMNS} from messages where {where.sql} order by seq {order} limit :limit"
+    return _ROWS.all(tx, sql, {**where.params, "limit": page.limit_rows})

@@ -141,7 +141,7 @@ def bit(value: bool | None) -> int | None:  # noqa: FBT001  a conversion
     return None if value is None else int(value)
 
 
-_STAYS = frozenset({"id", "project_id", "created_at", "created_by"})
+_STAYS = frozenset({"id", "created_at", "created_by"})
 
 
 @dataclass(frozen=True, slots=True)

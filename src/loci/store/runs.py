@@ -4,74 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from loci.errors import NotFound
-from loci.store.base import Row, SqlValue, Transaction
-from loci.store.page import page_clause
-from loci.store.rows import (
-    dump,
-    flag,
-    integer,
-    load,
-    load_maybe_object,
-    load_object,
-    maybe_dump,
-    maybe_integer,
-    maybe_moment,
-    maybe_text,
-    maybe_time_text,
-    text,
-)
+from loci.store.base import Transaction
+from loci.store.rows import Codec, Record, bit, dump, load, maybe_text, text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.paging import Page
-from loci.types.runs import Run, RunStatus, StopReason
+from loci.types.runs import Run
 from loci.types.usage import Usage
 
-COLUMNS = """id, agent_id, conversation_id, status, stop_reason, background, request, metadata, callback_url, usage,
-    step_count, error, ttft_ns, total_duration_ns, cancel_requested, created_at, completed_at"""
-INSERT = """
-insert into runs (id, organization_id, project_id, agent_id, conversation_id, status, stop_reason, background, request,
-    metadata, callback_url, usage, step_count, error, ttft_ns, total_duration_ns, cancel_requested, created_at,
-    completed_at)
-values (:id, :organization_id, :project_id, :agent_id, :conversation_id, :status, :stop_reason, :background, :request,
-    :metadata, :callback_url, :usage, :step_count, :error, :ttft_ns, :total_duration_ns, :cancel_requested,
-    :created_at, :completed_at)"""
-UPDATE = """
-update runs set status = :status, stop_reason = :stop_reason, usage = :usage, step_count = :step_count, error = :error,
-    ttft_ns = :ttft_ns, total_duration_ns = :total_duration_ns, completed_at = :completed_at
-where id = :id and organization_id = :organization_id"""
-BY_ID = f"select {COLUMNS} from runs where id = :id and organization_id = :organization_id"
-DELETE = "delete from runs where id = :id and organization_id = :organization_id"
 UNFINISHED = """
 select organization_id, project_id, id from runs where completed_at is null order by created_at"""
-ACTIVE_OF_AGENT = f"""
-select {COLUMNS} from runs where agent_id = :agent_id and organization_id = :organization_id
-    and completed_at is null order by created_at"""
 ASK_CANCEL = "update runs set cancel_requested = 1 where id = :id and organization_id = :organization_id"
-
-
-def from_row(row: Row) -> Run:
-    """A stored run."""
-    reason = maybe_text(row, "stop_reason")
-    return Run(
-        id=text(row, "id"),
-        agent_id=text(row, "agent_id"),
-        conversation_id=text(row, "conversation_id"),
-        status=cast("RunStatus", text(row, "status")),
-        stop_reason=None if reason is None else StopReason(reason),
-        background=flag(row, "background"),
-        request=load_object(row["request"]),
-        metadata=load_object(row["metadata"]),
-        callback_url=maybe_text(row, "callback_url"),
-        usage=usage_from_json(load(row["usage"])),
-        step_count=integer(row, "step_count"),
-        error=load_maybe_object(row["error"]),
-        ttft_ns=maybe_integer(row, "ttft_ns"),
-        total_duration_ns=maybe_integer(row, "total_duration_ns"),
-        cancel_requested=flag(row, "cancel_requested"),
-        created_at=maybe_moment(row, "created_at"),
-        completed_at=maybe_moment(row, "completed_at"),
-    )
 
 
 def usage_to_json(usage: Usage) -> JsonObject:
@@ -103,52 +46,29 @@ def _maybe_int(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _params(actor: Actor, run: Run) -> dict[str, SqlValue]:
-    return {
-        "id": run.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "agent_id": run.agent_id,
-        "conversation_id": run.conversation_id,
-        "status": run.status,
-        "stop_reason": None if run.stop_reason is None else run.stop_reason.value,
-        "background": int(run.background),
-        "request": dump(run.request),
-        "metadata": dump(run.metadata),
-        "callback_url": run.callback_url,
-        "usage": dump(usage_to_json(run.usage)),
-        "step_count": run.step_count,
-        "error": maybe_dump(run.error),
-        "ttft_ns": run.ttft_ns,
-        "total_duration_ns": run.total_duration_ns,
-        "cancel_requested": int(run.cancel_requested),
-        "created_at": maybe_time_text(run.created_at),
-        "completed_at": maybe_time_text(run.completed_at),
-    }
+USAGE = Codec(lambda stored: usage_from_json(load(stored)), lambda usage: dump(usage_to_json(usage)))
+_ROWS = Record(Run, "runs", "r", missing="Run {} not found.", special={"usage": USAGE})
+UPDATE = """
+update runs set status = :status, stop_reason = :stop_reason, usage = :usage, step_count = :step_count, error = :error,
+    ttft_ns = :ttft_ns, total_duration_ns = :total_duration_ns, completed_at = :completed_at
+where id = :id and organization_id = :organization_id"""
+
+get = _ROWS.get
 
 
 def insert(tx: Transaction, actor: Actor, run: Run) -> None:
     """Store a new run."""
-    tx.run(INSERT, _params(actor, run))
+    tx.run(_ROWS.insertion, _ROWS.params(actor, run))
 
 
 def update(tx: Transaction, actor: Actor, run: Run) -> None:
     """Store how far a run has come. A request to cancel, set by others, is left as it is."""
-    tx.run(UPDATE, _params(actor, run))
-
-
-def get(tx: Transaction, actor: Actor, run_id: str) -> Run:
-    """One run. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": run_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"Run {run_id} not found.")
-    return from_row(row)
+    tx.run(UPDATE, _ROWS.params(actor, run))
 
 
 def delete(tx: Transaction, actor: Actor, run_id: str) -> None:
     """Forget a run, its steps and events; its messages stay. Raises NotFound."""
-    if not tx.run(DELETE, {"id": run_id, "organization_id": actor.organization_id}):
-        raise NotFound(f"Run {run_id} not found.")
+    _ROWS.delete(tx, actor, run_id)
 
 
 def unfinished(tx: Transaction) -> list[tuple[Actor, str]]:
@@ -164,20 +84,16 @@ def unfinished(tx: Transaction) -> list[tuple[Actor, str]]:
 
 def active_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Run]:
     """The runs of an agent that have no end yet."""
-    rows = tx.all(ACTIVE_OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
-    return [from_row(row) for row in rows]
+    active = _ROWS.select + " and r.agent_id = :agent_id and r.completed_at is null order by r.created_at"
+    return _ROWS.all(tx, active, within(actor, agent_id=agent_id))
 
 
 def last_of_agents(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> dict[str, Run]:
     """The newest ended run of each of these agents, by agent."""
-    if not agent_ids:
-        return {}
-    params: dict[str, SqlValue] = {f"id{n}": agent_id for n, agent_id in enumerate(agent_ids)}
-    listed = ", ".join(f":{name}" for name in params)
-    params["organization_id"] = actor.organization_id
-    newest = f"select max(id) from runs where agent_id in ({listed}) and completed_at is not null group by agent_id"
-    sql = f"select {COLUMNS} from runs where organization_id = :organization_id and id in ({newest})"
-    return {run.agent_id: run for run in map(from_row, tx.all(sql, params))}
+    newest = """select max(id) from runs
+        where agent_id in (select value from json_each(:ids)) and completed_at is not null group by agent_id"""
+    found = _ROWS.all(tx, f"{_ROWS.select} and r.id in ({newest})", within(actor, ids=dump(list(agent_ids))))
+    return {run.agent_id: run for run in found}
 
 
 def ask_cancel(tx: Transaction, actor: Actor, run_id: str) -> None:
@@ -199,22 +115,9 @@ class RunFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page) -> list[Run]:
     """One page of runs by time. Raises NotFound for a cursor that is not a run."""
-    where = ["organization_id = :organization_id"]
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    for column, values in (("agent_id", chosen.agent_ids), ("status", chosen.statuses)):
-        if values is not None:
-            params |= {f"{column}{n}": value for n, value in enumerate(values)}
-            where.append(f"{column} in ({', '.join(f':{column}{n}' for n in range(len(values)))})")
-    if chosen.conversation_id is not None:
-        where.append("conversation_id = :conversation_id")
-        params["conversation_id"] = chosen.conversation_id
-    if chosen.background is not None:
-        where.append("background = :background")
-        params["background"] = int(chosen.background)
-    if chosen.stop_reason is not None:
-        where.append("stop_reason = :stop_reason")
-        params["stop_reason"] = chosen.stop_reason
+    where = _ROWS.where(actor).among("r.agent_id", "agents", chosen.agent_ids).among("r.status", "s", chosen.statuses)
+    where.equal("r.", conversation_id=chosen.conversation_id, background=bit(chosen.background))
+    where.equal("r.", stop_reason=chosen.stop_reason)
     if chosen.active is not None:
-        where.append("completed_at is null" if chosen.active else "completed_at is not null")
-    clause = page_clause(tx, actor, page, "runs")
-    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from runs where {' and '.join(where)}", params)]
+        where.also("r.completed_at is null" if chosen.active else "r.completed_at is not null")
+    return _ROWS.page(tx, actor, where, page)

@@ -3,56 +3,25 @@
 from datetime import datetime
 
 from loci.errors import NotFound
-from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.page import page_clause
-from loci.store.rows import dump, integer, load_object, maybe_moment, moment, text, time_text
+from loci.store.base import Transaction
+from loci.store.rows import Record, time_text, within
 from loci.types.actor import Actor
 from loci.types.paging import Page
 from loci.types.schedules import ScheduledMessage
 
-COLUMNS = "id, agent_id, asked, schedule, due_at, created_at"
-_ALL = f"select {COLUMNS} from scheduled_messages where organization_id = :organization_id"
-BY_ID = _ALL + " and id = :id"
-OF_AGENT = _ALL + " and agent_id = :agent_id"
-COUNT = "select count(*) as n from scheduled_messages where organization_id = :organization_id and agent_id = :agent_id"
-INSERT = f"""
-insert into scheduled_messages (organization_id, project_id, {COLUMNS})
-values (:organization_id, :project_id, :id, :agent_id, :asked, :schedule, :due_at, :created_at)"""
-MOVE = "update scheduled_messages set due_at = :due_at where id = :id and organization_id = :organization_id"
+_ROWS = Record(ScheduledMessage, "scheduled_messages", "s", missing="There is no scheduled message {}.")
 DELETE = "delete from scheduled_messages where id = :id and organization_id = :organization_id"
-
-
-def from_row(row: Row) -> ScheduledMessage:
-    """A stored one."""
-    return ScheduledMessage(
-        id=text(row, "id"),
-        agent_id=text(row, "agent_id"),
-        asked=load_object(row["asked"]),
-        schedule=load_object(row["schedule"]),
-        due_at=moment(row, "due_at"),
-        created_at=maybe_moment(row, "created_at"),
-    )
+MOVE = "update scheduled_messages set due_at = :due_at where id = :id and organization_id = :organization_id"
 
 
 def insert(tx: Transaction, actor: Actor, new: ScheduledMessage, now: datetime) -> None:
     """Store one."""
-    params: dict[str, SqlValue] = {
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "id": new.id,
-        "agent_id": new.agent_id,
-        "asked": dump(new.asked),
-        "schedule": dump(new.schedule),
-        "due_at": time_text(new.due_at),
-        "created_at": time_text(now),
-    }
-    tx.run(INSERT, params)
+    _ROWS.insert(tx, actor, new, now)
 
 
 def find(tx: Transaction, actor: Actor, schedule_id: str) -> ScheduledMessage | None:
     """One, if it is still there."""
-    row = tx.one(BY_ID, {"id": schedule_id, "organization_id": actor.organization_id})
-    return None if row is None else from_row(row)
+    return _ROWS.one(tx, _ROWS.by_id, within(actor, id=schedule_id))
 
 
 def get(tx: Transaction, actor: Actor, agent_id: str, schedule_id: str) -> ScheduledMessage:
@@ -65,15 +34,12 @@ def get(tx: Transaction, actor: Actor, agent_id: str, schedule_id: str) -> Sched
 
 def of_agent(tx: Transaction, actor: Actor, agent_id: str, page: Page) -> list[ScheduledMessage]:
     """One page of those of an agent. Raises NotFound for a cursor that is none."""
-    params: Params = {"organization_id": actor.organization_id, "agent_id": agent_id}
-    clause = page_clause(tx, actor, page, "scheduled_messages")
-    return [from_row(row) for row in clause.read(tx, OF_AGENT, params)]
+    return _ROWS.page(tx, actor, _ROWS.where(actor).equal("s.", agent_id=agent_id), page)
 
 
 def count(tx: Transaction, actor: Actor, agent_id: str) -> int:
     """How many an agent has."""
-    row = tx.one(COUNT, {"organization_id": actor.organization_id, "agent_id": agent_id})
-    return 0 if row is None else integer(row, "n")
+    return _ROWS.count(tx, _ROWS.where(actor).equal("s.", agent_id=agent_id))
 
 
 def move(tx: Transaction, actor: Actor, schedule_id: str, due_at: datetime) -> None:
@@ -83,4 +49,4 @@ def move(tx: Transaction, actor: Actor, schedule_id: str, due_at: datetime) -> N
 
 def delete(tx: Transaction, actor: Actor, schedule_id: str) -> None:
     """Forget one."""
-    tx.run(DELETE, {"id": schedule_id, "organization_id": actor.organization_id})
+    tx.run(DELETE, within(actor, id=schedule_id))
