@@ -5,7 +5,8 @@ from datetime import datetime
 
 from loci.errors import Conflict, NotFound
 from loci.store import blocks, journal
-from loci.store.base import Params, Transaction
+from loci.store.base import Transaction
+from loci.store.rows import within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.memory import Author, Block, JournalEntry, Subject
@@ -40,12 +41,7 @@ def attach(tx: Transaction, actor: Actor, author: Author, attachment: Attachment
         Conflict: The agent holds another block with that label.
     """
     block = blocks.get(tx, actor, attachment.block_id)
-    params: Params = {
-        "id": block.id,
-        "agent_id": attachment.agent_id,
-        "label": block.label,
-        "organization_id": actor.organization_id,
-    }
+    params = within(actor, id=block.id, agent_id=attachment.agent_id, label=block.label)
     for row in tx.all(ATTACHED, params):
         if row["block_id"] == block.id:
             return
@@ -53,7 +49,7 @@ def attach(tx: Transaction, actor: Actor, author: Author, attachment: Attachment
             f"Agent {attachment.agent_id} already holds a block with the label '{block.label}'.",
             hint="Detach that one first, or give this block another label.",
         )
-    if tx.run(ATTACH, {**params, "project_id": actor.project_id}) == 0:
+    if tx.run(ATTACH, params) == 0:
         raise NotFound(f"Agent {attachment.agent_id} not found.")
     _note_attachment(tx, actor, author, attachment, block, now, attached=True)
 
@@ -61,12 +57,7 @@ def attach(tx: Transaction, actor: Actor, author: Author, attachment: Attachment
 def detach(tx: Transaction, actor: Actor, author: Author, attachment: Attachment, now: datetime) -> None:
     """Take a block off an agent; the block itself stays. Raises NotFound if the agent does not hold it."""
     block = blocks.get(tx, actor, attachment.block_id)
-    params: Params = {
-        "id": block.id,
-        "agent_id": attachment.agent_id,
-        "organization_id": actor.organization_id,
-    }
-    if tx.run(DETACH, params) == 0:
+    if tx.run(DETACH, within(actor, id=block.id, agent_id=attachment.agent_id)) == 0:
         raise NotFound(f"Agent {attachment.agent_id} does not hold block {block.id}.")
     _note_attachment(tx, actor, author, attachment, block, now, attached=False)
 

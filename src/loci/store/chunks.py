@@ -5,68 +5,39 @@ from datetime import datetime
 
 from loci.ids import new_id
 from loci.store import scopes
-from loci.store.base import Params, Row, Transaction
-from loci.store.page import page_clause
-from loci.store.rows import dump, integer, moment, text, time_text
+from loci.store.base import Transaction
+from loci.store.rows import Record, dump, integer, text, within
 from loci.store.scopes import Entry, ScopeKey, ScopeKind
 from loci.store.terms import words_of
 from loci.types.actor import Actor
 from loci.types.files import Chunk, File
 from loci.types.paging import Page
 
-COLUMNS = "c.seq, c.id, c.folder_id, c.file_id, c.text, c.line, c.created_at, fo.name || '/' || fi.name as path"
-TABLES = "chunks c join files fi on fi.id = c.file_id join folders fo on fo.id = c.folder_id"
-BY_SEQS = f"""
-select {COLUMNS} from {TABLES}
-where c.seq in (select value from json_each(:seqs)) and c.organization_id = :organization_id"""
+_PATH = """(select fo.name || '/' || fi.name from files fi join folders fo on fo.id = fi.folder_id
+    where fi.id = c.file_id)"""
+_ROWS = Record(Chunk, "chunks", "c", missing="Chunk {} not found.", found={"seq": "c.seq", "path": _PATH})
+BY_SEQS = _ROWS.select + " and c.seq in (select value from json_each(:seqs))"
 SEQS_OF = "select seq, id from chunks where id in (select value from json_each(:ids)) order by seq"
 SEQS_OF_FILE = "select seq from chunks where file_id = :file_id and organization_id = :organization_id order by seq"
-INSERT = """
-insert into chunks (id, organization_id, project_id, folder_id, file_id, text, line, created_at)
-values (:id, :organization_id, :project_id, :folder_id, :file_id, :text, :line, :created_at)"""
 DELETE_OF_FILE = "delete from chunks where file_id = :file_id and organization_id = :organization_id"
-
-
-def from_row(row: Row) -> Chunk:
-    """A stored chunk."""
-    return Chunk(
-        seq=integer(row, "seq"),
-        id=text(row, "id"),
-        folder_id=text(row, "folder_id"),
-        file_id=text(row, "file_id"),
-        text=text(row, "text"),
-        line=integer(row, "line"),
-        path=text(row, "path"),
-        created_at=moment(row, "created_at"),
-    )
 
 
 def insert(tx: Transaction, actor: Actor, file: File, pieces: Sequence[tuple[int, str]], now: datetime) -> None:
     """Store chunks of a file as (first line, text), to be found by their words at once."""
     if not pieces:
         return
-    rows: list[Params] = [
-        {
-            "id": new_id("passage"),
-            "organization_id": actor.organization_id,
-            "project_id": actor.project_id,
-            "folder_id": file.folder_id,
-            "file_id": file.id,
-            "text": piece,
-            "line": line,
-            "created_at": time_text(now),
-        }
+    new = [
+        Chunk(id=new_id("passage"), folder_id=file.folder_id, file_id=file.id, text=piece, line=line)
         for line, piece in pieces
     ]
-    tx.many(INSERT, rows)
-    stored = tx.all(SEQS_OF, {"ids": dump([row["id"] for row in rows])})
+    _ROWS.insert_all(tx, actor, new, now)
+    stored = tx.all(SEQS_OF, {"ids": dump([chunk.id for chunk in new])})
     seqs = {text(row, "id"): integer(row, "seq") for row in stored}
     scope = scopes.find_or_create(tx, actor, ScopeKey(ScopeKind.FOLDER, file.folder_id))
     # The name belongs to the words: a question often says where the answer stands.
     named = words_of(file.name)
     entries = [
-        Entry(seq=seqs[str(row["id"])], words=words_of(str(row["text"])) + named, at=file.created_at or now)
-        for row in rows
+        Entry(seq=seqs[chunk.id], words=words_of(chunk.text) + named, at=file.created_at or now) for chunk in new
     ]
     scopes.add(tx, scope, entries)
 
@@ -83,13 +54,9 @@ def forget(tx: Transaction, actor: Actor, file: File) -> None:
 
 def by_seqs(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, Chunk]:
     """Chunks by their seq; those that do not exist are left out."""
-    rows = tx.all(BY_SEQS, {"seqs": dump(list(seqs)), "organization_id": actor.organization_id})
-    return {integer(row, "seq"): from_row(row) for row in rows}
+    return {chunk.seq: chunk for chunk in _ROWS.all(tx, BY_SEQS, within(actor, seqs=dump(list(seqs))))}
 
 
 def listing(tx: Transaction, actor: Actor, folder_id: str, page: Page) -> list[Chunk]:
     """One page of the chunks in a folder. Raises NotFound for a cursor that is not a chunk."""
-    params: Params = {"folder_id": folder_id, "organization_id": actor.organization_id}
-    where = "c.folder_id = :folder_id and c.organization_id = :organization_id"
-    clause = page_clause(tx, actor, page, "chunks", alias="c")
-    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from {TABLES} where {where}", params)]
+    return _ROWS.page(tx, actor, _ROWS.where(actor).equal("c.", folder_id=folder_id), page)

@@ -1,11 +1,12 @@
 """Deployments: what was made together from one template, found again by the id of the deployment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any, cast
 
-from loci.store.base import Row, Transaction
-from loci.store.rows import dump, load_object, maybe_text, text, time_text
+from loci.store.base import Transaction
+from loci.store.rows import dump, load_object, text, time_text, within
 from loci.types.actor import Actor
 
 INSERT = """
@@ -58,24 +59,13 @@ def insert(
     tx: Transaction, actor: Actor, deployment_id: str, template_id: str, variables: Mapping[str, str], now: datetime
 ) -> None:
     """Note a deployment of a template, and with which words its variables were filled in."""
-    params = {
-        "id": deployment_id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "template_id": template_id,
-        "variables": dump(variables),
-        "created_at": time_text(now),
-        "created_by": actor.user_id,
-    }
-    tx.run(INSERT, params)
+    made = within(actor, id=deployment_id, template_id=template_id, variables=dump(variables))
+    tx.run(INSERT, {**made, "created_at": time_text(now), "created_by": actor.user_id})
 
 
 def set_variables(tx: Transaction, actor: Actor, deployment_id: str, variables: Mapping[str, str]) -> None:
     """Note other words."""
-    tx.run(
-        SET_VARIABLES,
-        {"id": deployment_id, "organization_id": actor.organization_id, "variables": dump(variables)},
-    )
+    tx.run(SET_VARIABLES, within(actor, id=deployment_id, variables=dump(variables)))
 
 
 def delete(tx: Transaction, actor: Actor, deployment_id: str) -> None:
@@ -97,30 +87,10 @@ def of_template(tx: Transaction, actor: Actor, template_id: str) -> list[str]:
 
 def add_block(tx: Transaction, actor: Actor, block_id: str, origin: Origin) -> None:
     """Note that a block belongs to a deployment."""
-    params = {
-        "block_id": block_id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "deployment_id": origin.deployment_id,
-        "template_id": origin.template_id,
-        "base_template_id": origin.base_template_id,
-        "entity_id": origin.entity_id,
-    }
-    tx.run(INSERT_BLOCK, params)
+    tx.run(INSERT_BLOCK, {**within(actor, block_id=block_id), **asdict(origin)})
 
 
 def entities(tx: Transaction, actor: Actor, deployment_id: str) -> list[Entity]:
     """What belongs to a deployment: its blocks, its agents, and its groups."""
-    params = {"id": deployment_id, "organization_id": actor.organization_id}
-    return [_entity(row) for sql in (BLOCKS, AGENTS, GROUPS) for row in tx.all(sql, params)]
-
-
-def _entity(row: Row) -> Entity:
-    return Entity(
-        id=text(row, "id"),
-        type=text(row, "type"),
-        name=maybe_text(row, "name"),
-        description=maybe_text(row, "description"),
-        entity_id=maybe_text(row, "entity_id"),
-        project_id=maybe_text(row, "project_id"),
-    )
+    key = within(actor, id=deployment_id)
+    return [Entity(**cast("dict[str, Any]", row)) for sql in (BLOCKS, AGENTS, GROUPS) for row in tx.all(sql, key)]

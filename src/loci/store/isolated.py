@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from loci.store import blocks
 from loci.store.base import Transaction
+from loci.store.rows import within
 from loci.types.actor import Actor
 from loci.types.memory import Block
 
@@ -18,24 +19,15 @@ order by b.id"""
 
 def insert(tx: Transaction, actor: Actor, conversation_id: str, agent_id: str, block_ids: Sequence[str]) -> None:
     """Note that a conversation holds these blocks; from now on the agent's prompts follow them, too."""
-    rows = [
-        {
-            "conversation_id": conversation_id,
-            "block_id": block_id,
-            "agent_id": agent_id,
-            "organization_id": actor.organization_id,
-            "project_id": actor.project_id,
-        }
-        for block_id in block_ids
-    ]
+    key = within(actor, conversation_id=conversation_id, agent_id=agent_id)
+    rows = [{**key, "block_id": block_id} for block_id in block_ids]
     if rows:
         tx.many(INSERT, rows)
 
 
 def of_thread(tx: Transaction, actor: Actor, conversation_id: str) -> list[Block]:
     """A conversation's own blocks."""
-    params = {"conversation_id": conversation_id, "organization_id": actor.organization_id}
-    return [blocks.from_row(row) for row in tx.all(OF_THREAD, params)]
+    return [blocks.from_row(row) for row in tx.all(OF_THREAD, within(actor, conversation_id=conversation_id))]
 
 
 def put_over(tx: Transaction, actor: Actor, conversation_id: str, held: Sequence[Block]) -> list[Block]:

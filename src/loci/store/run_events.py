@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from loci.store.base import Transaction
-from loci.store.rows import integer, text, time_text
+from loci.store.rows import integer, text, time_text, within
 from loci.types.actor import Actor
 
 INSERT = """
@@ -23,25 +23,14 @@ delete from run_events where run_id in (select id from runs where background = 1
 
 def append(tx: Transaction, actor: Actor, run_id: str, first_seq_id: int, bodies: Sequence[str]) -> None:
     """Store what comes next, numbered from `first_seq_id` on. Raises Conflict when a number is taken."""
-    tx.many(
-        INSERT,
-        [
-            {
-                "run_id": run_id,
-                "seq_id": seq_id,
-                "organization_id": actor.organization_id,
-                "project_id": actor.project_id,
-                "body": body,
-            }
-            for seq_id, body in enumerate(bodies, first_seq_id)
-        ],
-    )
+    key = within(actor, run_id=run_id)
+    tx.many(INSERT, [{**key, "seq_id": seq_id, "body": body} for seq_id, body in enumerate(bodies, first_seq_id)])
 
 
 def after(tx: Transaction, actor: Actor, run_id: str, seq_id: int, limit_rows: int) -> list[tuple[int, str]]:
     """What was told after `seq_id`, oldest first."""
-    params = {"run_id": run_id, "organization_id": actor.organization_id, "seq_id": seq_id, "limit": limit_rows}
-    return [(integer(row, "seq_id"), text(row, "body")) for row in tx.all(AFTER, params)]
+    rows = tx.all(AFTER, within(actor, run_id=run_id, seq_id=seq_id, limit=limit_rows))
+    return [(integer(row, "seq_id"), text(row, "body")) for row in rows]
 
 
 def last(tx: Transaction, actor: Actor, run_id: str) -> int:
