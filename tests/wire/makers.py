@@ -1,14 +1,12 @@
 """What the calls of the API need to be there: each maker makes a new one, and says how to find it."""
 
 import json
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from tests.mcp.servers import hostile
 from tests.wire.world import World
 
-MCP_SERVER = Path(__file__).parent / "adder.py"
 WAIT_S = 20.0
 
 
@@ -115,7 +113,7 @@ def template(world: World) -> str:
 
 
 def mcp_server(world: World) -> str:
-    """The id of a registered MCP server with one tool: the same one each time, as its start takes a second."""
+    """The id of a registered MCP server with one tool: the same one each time."""
     if "mcp" not in world.kept:
         world.kept["mcp"] = new_mcp_server(world)
     return world.kept["mcp"]
@@ -123,8 +121,7 @@ def mcp_server(world: World) -> str:
 
 def new_mcp_server(world: World) -> str:
     """The id of an MCP server that was registered just now."""
-    config = {"mcp_server_type": "stdio", "command": sys.executable, "args": [str(MCP_SERVER)]}
-    return str(world.sdk.mcp_servers.create(server_name=world.name("adder"), config=config).id)
+    return str(world.sdk.mcp_servers.create(server_name=world.name("mcp"), config=hostile("fine")).id)
 
 
 def long_talk(world: World, agent_id: str) -> None:

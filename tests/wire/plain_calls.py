@@ -1,12 +1,11 @@
 """Every operation that the Python client has no method for, as plain requests. Each call makes what it needs."""
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from tests.mcp.servers import hostile
 from tests.wire.makers import (
-    MCP_SERVER,
     archive,
     block,
     block_of_agent,
@@ -57,7 +56,7 @@ def _mcp() -> dict[str, Call]:
         f"GET {servers}/{{mcp_server_name}}/tools": lambda w: w.call("GET", f"{servers}/{_legacy_mcp(w)}/tools"),
         f"POST {servers}/{{mcp_server_name}}/resync": lambda w: w.call("POST", f"{servers}/{_legacy_mcp(w)}/resync"),
         f"POST {servers}/{{mcp_server_name}}/{{mcp_tool_name}}": lambda w: w.call(
-            "POST", f"{servers}/{_legacy_mcp(w)}/add"
+            "POST", f"{servers}/{_legacy_mcp(w)}/echo"
         ),
         f"PATCH {servers}/{{mcp_server_name}}": lambda w: w.call(
             "PATCH", f"{servers}/{_new_legacy_mcp(w)}", {"stdio_config": _stdio("renamed")}
@@ -66,7 +65,7 @@ def _mcp() -> dict[str, Call]:
         f"POST {servers}/test": lambda w: w.call("POST", f"{servers}/test", _stdio(w.name("mcp"))),
         f"POST {servers}/connect": lambda w: w.call("POST", f"{servers}/connect", _stdio(w.name("mcp"))),
         f"POST {servers}/{{mcp_server_name}}/tools/{{tool_name}}/execute": lambda w: w.call(
-            "POST", f"{servers}/{_legacy_mcp(w)}/tools/add/execute", {"args": {"a": 1, "b": 2}}
+            "POST", f"{servers}/{_legacy_mcp(w)}/tools/echo/execute", {"args": {"text": "x"}}
         ),
         "GET /v1/mcp-servers/connect/{mcp_server_id}": lambda w: w.call(
             "GET", f"/v1/mcp-servers/connect/{mcp_server(w)}"
@@ -75,7 +74,8 @@ def _mcp() -> dict[str, Call]:
 
 
 def _stdio(name: str) -> dict[str, Any]:
-    return {"server_name": name, "type": "stdio", "command": sys.executable, "args": [str(MCP_SERVER)]}
+    config = hostile("fine")
+    return {"server_name": name, "type": config.pop("mcp_server_type"), **config}
 
 
 def _new_legacy_mcp(w: World) -> str:

@@ -205,7 +205,7 @@ def _mcp() -> dict[str, Call]:
         "mcp_servers.refresh": lambda w: w.sdk.mcp_servers.refresh(mcp_server(w)),
         "mcp_servers.tools.list": lambda w: w.sdk.mcp_servers.tools.list(mcp_server(w)),
         "mcp_servers.tools.retrieve": lambda w: _mcp_tool(w, "retrieve"),
-        "mcp_servers.tools.run": lambda w: _mcp_tool(w, "run", args={"a": 1, "b": 2}),
+        "mcp_servers.tools.run": lambda w: _mcp_tool(w, "run", args={"text": "x"}),
     }
 
 

@@ -120,7 +120,7 @@ def _more(world: World) -> dict[str, str]:
         "sandbox_config_id": config,
         "env_var_id": variable["id"],
         "mcp_server_name": world.sdk.mcp_servers.retrieve(server_id).server_name,
-        "mcp_tool_name": "add",
+        "mcp_tool_name": "echo",
         "provider_id": makers.provider(world),
         "token": token.token,
         "change_id": str(history[0]["id"]),
