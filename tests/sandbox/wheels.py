@@ -17,7 +17,7 @@ def offered(folder: Path, monkeypatch: pytest.MonkeyPatch, *, planted: Path | No
         wheel.writestr("greeting-1.2.dist-info/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.2\n")
         wheel.writestr("greeting-1.2.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr("greeting-1.2.dist-info/RECORD", "")
-    for name, value in (("UV_NO_INDEX", "1"), ("UV_FIND_LINKS", str(folder)), ("PIP_NO_INDEX", "1")):
+    for name, value in (("UV_OFFLINE", "1"), ("UV_FIND_LINKS", str(folder)), ("PIP_NO_INDEX", "1")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     return folder
