@@ -29,7 +29,7 @@ serve: .venv/.installed
 test: .venv/.installed-dev $(NODE_STAMP) $(LETTA_CODE_STAMP)
 	@# What measures time runs first and alone. Exit status 5: there is no such test among those asked for.
 	$(BIN)/python -m pytest -m timing $(ARGS) || test $$? -eq 5
-	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not timing" --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types contracts sizes test
 

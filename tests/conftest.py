@@ -1,5 +1,6 @@
 """What holds for every test: one event loop, no keys and no data folder of the developer, no network."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -31,6 +32,7 @@ FOREIGN_PREFIXES = (
     "VLLM_",
 )
 FOREIGN_ENDINGS = ("_API_KEY", "_BASE_URL")
+SLOW_FOLDERS = {"cli", "files", "flow", "fuzz", "letta_code", "mcp", "sandbox", "sdk", "wire"}
 
 for variable in list(os.environ):
     if variable.startswith(FOREIGN_PREFIXES) or variable.endswith(FOREIGN_ENDINGS):
@@ -40,6 +42,20 @@ os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)  # where there is none
 # For fixtures that outlive a test; `own_environment` gives each test a folder of its own.
 os.environ["LOCI_HOME"] = str(Path(tempfile.gettempdir()) / f"loci-tests-{os.getpid()}")
+
+
+# What the collection makes stays for good: the collector need not look at it, now or later.
+gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in SLOW_FOLDERS)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
