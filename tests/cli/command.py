@@ -5,7 +5,9 @@ import os
 import signal
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.cli import nursery
@@ -30,11 +32,20 @@ class Done:
 
 def loci(*words: str, said: str | None = None, **environment: str) -> Done:
     """Run it to its end; `said` is its standard input (nothing, and no terminal, by default)."""
+    return _done(words, {**os.environ, **ALONE, **environment}, said or "", None)
+
+
+def python(program: Path, **environment: str) -> Done:
+    """Run a Python program to its end."""
+    return _done((), {**os.environ, **environment}, "", program)
+
+
+def _done(words: Sequence[str], environment: Mapping[str, str], said: str, program: Path | None) -> Done:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as talk:
-        given.write((said or "").encode())
+        given.write(said.encode())
         given.seek(0)
         streams = (given.fileno(), out.fileno(), talk.fileno())
-        child = nursery.start(words, {**os.environ, **ALONE, **environment}, streams)
+        child = nursery.start(words, environment, streams, program=program)
         deadline = threading.Timer(TIMEOUT_S, child.signal, [signal.SIGKILL])
         deadline.start()
         try:

@@ -10,6 +10,7 @@ import fcntl
 import importlib
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -21,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 SLOW = (
+    "anyio._backends._asyncio",
     "apsw",
     "fastapi",
+    "httpcore",
+    "httpcore2",
     "letta_client.types",
     "letta_client.resources",
     "loci.app",
@@ -56,10 +60,17 @@ class Child:
         self._reports.close()
 
 
-def start(words: Sequence[str], environment: Mapping[str, str], streams: tuple[int, int, int]) -> Child:
-    """Run `loci` with these words on these streams; a terminal among them becomes its own."""
+def start(
+    words: Sequence[str], environment: Mapping[str, str], streams: tuple[int, int, int], *, program: Path | None = None
+) -> Child:
+    """Run `loci`, or a Python program, with these words on these streams; a terminal among them becomes its own."""
     ours, theirs = os.pipe()
-    request = {"words": list(words), "environment": dict(environment), "folder": str(Path.cwd())}
+    request = {
+        "words": list(words),
+        "environment": dict(environment),
+        "folder": str(Path.cwd()),
+        "program": program and str(program),
+    }
     socket.send_fds(_nursery(), [json.dumps(request).encode()], [*streams, theirs])
     os.close(theirs)
     return Child(ours)
@@ -129,7 +140,10 @@ def _run(request: dict[str, Any]) -> None:
     sys.stdin = sys.__stdin__ = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
-    importlib.import_module("loci.cli.main").main()
+    if request["program"]:
+        runpy.run_path(request["program"], run_name="__main__")
+    else:
+        importlib.import_module("loci.cli.main").main()
 
 
 if __name__ == "__main__":

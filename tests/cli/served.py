@@ -25,17 +25,23 @@ class Served:
 
     child: Child
     talk: TextIO
-    greeting: str = ""
-    url: str = ""
-
-    @property
-    def client(self) -> Letta:
-        return Letta(base_url=self.url, api_key="none")
+    greeting: str
+    url: str
+    client: Letta
 
     def agent(self, name: str, **wanted: object) -> str:
         """A new agent that answers by the script."""
         block = CreateBlockParam(label="human", value="")
         return self.client.agents.create(name=name, model="scripted/default", memory_blocks=[block], **wanted).id  # pyright: ignore[reportArgumentType]
+
+    def kill(self) -> None:
+        """No warning, no chance to clean up."""
+        with contextlib.suppress(ProcessLookupError):
+            self.child.signal(signal.SIGKILL)
+        with self.talk:
+            self.talk.read()
+        self.client.close()
+        self.child.close()
 
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """Send a signal and wait for the end: status, and what was said since the greeting."""
@@ -47,9 +53,8 @@ class Served:
         return self.child.wait(), talk.strip()
 
 
-@contextmanager
-def served(home: Path, *words: str, **environment: str) -> Iterator[Served]:
-    """Run it for the time of the block."""
+def start(home: Path, *words: str, **environment: str) -> Served:
+    """Start it and wait for its greeting. What it says then has to be read, or it waits for a reader."""
     ours, theirs = os.pipe()
     surroundings = {**os.environ, **ALONE, "LOCI_HOME": str(home), **environment}
     with Path(os.devnull).open("r+b") as nothing:
@@ -57,23 +62,28 @@ def served(home: Path, *words: str, **environment: str) -> Iterator[Served]:
             ("server", "--port", "0", *words), surroundings, (nothing.fileno(), nothing.fileno(), theirs)
         )
     os.close(theirs)
-    with os.fdopen(ours, encoding="utf-8") as talk:
-        server = Served(child, talk)
-        try:
-            _greet(server)
-            yield server
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                child.signal(signal.SIGKILL)
-            talk.read()
-            child.close()
-
-
-def _greet(server: Served) -> None:
-    for line in server.talk:
-        server.greeting += line
+    talk, greeting = os.fdopen(ours, encoding="utf-8"), ""
+    deadline = threading.Timer(TIMEOUT_S, child.signal, [signal.SIGKILL])
+    deadline.start()
+    for line in talk:
+        greeting += line
         if "Ctrl-C" in line or '"message":"listening"' in line:
             break
-    found = re.search(r"http://127\.0\.0\.1:\d+", server.greeting)
-    assert found, server.greeting
-    server.url = found[0]
+    deadline.cancel()
+    found = re.search(r"http://127\.0\.0\.1:\d+", greeting)
+    url = found[0] if found else ""
+    server = Served(child, talk, greeting, url, Letta(base_url=url, api_key="none"))
+    if not url:
+        server.kill()
+        raise AssertionError(greeting)
+    return server
+
+
+@contextmanager
+def served(home: Path, *words: str, **environment: str) -> Iterator[Served]:
+    """Run it for the time of the block."""
+    server = start(home, *words, **environment)
+    try:
+        yield server
+    finally:
+        server.kill()

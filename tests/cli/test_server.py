@@ -109,7 +109,8 @@ def test_with_a_key_it_is_and_asks_for_it(home: Path):
         assert "a-long-enough-key" not in server.greeting
         with pytest.raises(letta_client.AuthenticationError):
             server.client.agents.list()
-        assert Letta(base_url=server.url, api_key="a-long-enough-key").agents.list().items == []
+        with Letta(base_url=server.url, api_key="a-long-enough-key") as client:
+            assert client.agents.list().items == []
 
         assert "wants an API key" in loci("agents", "list", LOCI_BASE_URL=server.url).talk
         assert loci("agents", "list", "--json", LOCI_BASE_URL=server.url, LOCI_API_KEY="a-long-enough-key").data == []

@@ -1,13 +1,11 @@
 """Every Python example of the README and the docs runs as it stands there."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.command import python
 from tests.sdk.processes import start
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,11 +33,8 @@ def test_an_example_runs(name: str, code: str, tmp_path: Path) -> None:
     try:
         script = tmp_path / "example.py"
         script.write_text(code.replace(ADDRESS, process.url) if process else code, encoding="utf-8")
-        environment = {**os.environ, "LOCI_HOME": str(tmp_path / "embedded")}
-        done = subprocess.run(
-            [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        done = python(script, LOCI_HOME=str(tmp_path / "embedded"))
     finally:
         if process:
             process.kill()
-    assert done.returncode == 0, f"{name}\n{done.stdout}\n{done.stderr}"
+    assert done.status == 0, f"{name}\n{done.out}\n{done.talk}"

@@ -33,7 +33,7 @@ OPERATIONS: dict[str, Any] = {
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     with open_world(tmp_path_factory.mktemp("fuzz") / "home") as world:
         yield furnish(world)
-        assert world.process.child.poll() is None, "the server has died"
+        assert world.http.get("/v1/health").is_success, "the server has died"
 
 
 def takes_anything(operation: Any) -> bool:

@@ -84,8 +84,9 @@ def terminal(url: str, tmp_path: Path) -> Terminal:
 
 
 @pytest.fixture
-def sdk(url: str) -> Letta:
-    return Letta(base_url=url)
+def sdk(url: str) -> Iterator[Letta]:
+    with Letta(base_url=url) as client:
+        yield client
 
 
 def test_tools_run_at_the_client_and_only_if_it_allows_them(terminal: Terminal) -> None:

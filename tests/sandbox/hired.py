@@ -189,6 +189,6 @@ def serving(service: Service) -> Iterator[Service]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         service.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield service
         server.shutdown()

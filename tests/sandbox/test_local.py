@@ -80,9 +80,9 @@ async def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path: Path) 
     async with httpx2.AsyncClient(base_url=server.url) as client:
         asked = asyncio.create_task(client.post("/v1/tools/run", json={"source_code": source, "args": {}}))
         async with asyncio.timeout(20):
-            while len(below(server.child.pid)) < 3:  # the zygote, a warden, the program
+            while len(below(server.pid)) < 3:  # the zygote, a warden, the program
                 await asyncio.sleep(0.05)
-        started = {pid: since(pid) for pid in below(server.child.pid)}
+        started = {pid: since(pid) for pid in below(server.pid)}
         server.kill()
         with pytest.raises(httpx2.HTTPError):
             await asked
@@ -168,7 +168,7 @@ def page() -> Iterator[int]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
 

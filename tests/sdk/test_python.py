@@ -65,6 +65,7 @@ def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
     assert acknowledged.wait(20)
     first.kill()
     thread.join()
+    client.close()
     assert "assistant_message" not in seen
 
     second = start(home)
@@ -81,12 +82,14 @@ def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
     assert known <= {message.id for message in messages}
     assert getattr(messages[-1], "content", None) == "Noted, after a while."
     first_hour.after(client, agent_id)
+    client.close()
 
 
 def test_the_data_are_one_sound_file(home: Path, processes: list[Process]) -> None:
     process = start(home)
     processes.append(process)
-    first_hour.before(client_of(process))
+    with client_of(process) as client:
+        first_hour.before(client)
     process.kill()
 
     with sqlite3.connect(home / "loci.db") as database:
