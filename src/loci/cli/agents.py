@@ -10,16 +10,10 @@ from rich.text import Text
 from loci.cli import screen, view
 from loci.cli.connect import connected
 from loci.cli.find import agent_called, create_agent
-from loci.cli.options import AgentArgument, JsonOption, KeyOption, ServerOption
+from loci.cli.options import AgentArgument, JsonOption, KeyOption, ServerOption, commands
 from loci.errors import BadRequest
 
-app = typer.Typer(
-    help="List, create, show, delete, export and import agents.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+app = commands("List, create, show, delete, export and import agents.")
 
 
 @app.command("list")

@@ -15,7 +15,7 @@ from loci.cli import screen
 from loci.cli.connect import Connection, connected, explained
 from loci.cli.find import NEWCOMER, agent_called, create_agent, latest_agent
 from loci.cli.once import answer_once
-from loci.cli.options import JsonOption, KeyOption, ServerOption
+from loci.cli.options import JsonOption, KeyOption, ServerOption, commands
 from loci.cli.paint import LivePainter, call_line
 from loci.cli.prompt import Prompt
 from loci.cli.session import DEFAULT, Decision, Session, waiting
@@ -24,7 +24,7 @@ from loci.cli.turn import Call, Turn
 from loci.errors import BadRequest, LociError, NotFound
 from loci.model.demo import SETUP
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = commands()
 
 _PREVIEW_CHARS = 100
 

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from loci.cli import checks, screen
 from loci.cli.checks import Finding, Level
-from loci.cli.options import JsonOption
+from loci.cli.options import JsonOption, commands
 from loci.cli.sources import DEFAULT, facts, sources
 from loci.config import Settings, load
 from loci.errors import LociError
 from loci.model.base import ProviderConfig
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = commands()
 
 _MARKS: dict[Level, tuple[str, str]] = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "problem": ("✗", "bold red")}
 _WORST_FIRST: tuple[Level, ...] = ("problem", "warn", "ok")

@@ -8,18 +8,12 @@ from letta_client import Letta
 
 from loci.cli import screen
 from loci.cli.connect import connected
-from loci.cli.options import JsonOption, KeyOption, ServerOption
+from loci.cli.options import JsonOption, KeyOption, ServerOption, commands
 from loci.cli.orgs import day, everything, organization_id
 from loci.errors import BadRequest, NotFound
 from loci.types.json import JsonObject
 
-app = typer.Typer(
-    help="Create, list and revoke keys: each belongs to a user, and opens what the user's organisation has.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+app = commands("Create, list and revoke keys: each belongs to a user, and opens what the user's organisation has.")
 
 FIRST = "default"
 OrgOption = Annotated[str, typer.Option("--org", metavar="ORG", help="Name or id of an organisation.")]

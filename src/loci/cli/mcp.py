@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import httpx2
-import typer
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
@@ -21,11 +20,11 @@ from loci.api.mcp_server import offering, passing_on
 from loci.app import build
 from loci.cli.connect import Connection, found_server
 from loci.cli.logs import configure_log
-from loci.cli.options import KeyOption, ServerOption
+from loci.cli.options import KeyOption, ServerOption, commands
 from loci.config import Settings, load
 from loci.store.owner import owned
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = commands()
 
 _CONNECT_TIMEOUT_S = 10.0
 

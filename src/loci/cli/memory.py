@@ -11,16 +11,10 @@ from letta_client.types.agents import Block
 from loci.cli import past, screen, view
 from loci.cli.connect import connected
 from loci.cli.find import agent_called
-from loci.cli.options import AgentArgument, JsonOption, KeyOption, ServerOption
+from loci.cli.options import AgentArgument, JsonOption, KeyOption, ServerOption, commands
 from loci.errors import BadRequest, NotFound
 
-app = typer.Typer(
-    help="Read, change and search what an agent knows, and see and undo what changed.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+app = commands("Read, change and search what an agent knows, and see and undo what changed.")
 
 for _command in (past.history, past.diff, past.blame, past.undo):
     app.command()(_command)

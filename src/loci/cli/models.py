@@ -1,14 +1,13 @@
 """`loci models`: what can answer, and how large its window is."""
 
-import typer
 from letta_client.types import Model
 
 from loci.cli import screen
 from loci.cli.connect import connected
-from loci.cli.options import JsonOption, KeyOption, ServerOption
+from loci.cli.options import JsonOption, KeyOption, ServerOption, commands
 from loci.model.demo import SETUP
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = commands()
 
 
 @app.command()

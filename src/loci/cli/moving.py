@@ -18,10 +18,10 @@ from letta_client.types import AgentState
 
 from loci.cli import screen
 from loci.cli.connect import connected, explained
-from loci.cli.options import JsonOption, KeyOption, ServerOption
+from loci.cli.options import JsonOption, KeyOption, ServerOption, commands
 from loci.errors import BadRequest
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app = commands()
 
 BEGUN, DONE = "loci_moving_from", "loci_moved_from"
 """What the metadata of a copy call the id that the agent had."""

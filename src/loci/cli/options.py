@@ -1,8 +1,15 @@
-"""Options that several commands share."""
+"""What several commands share: how they are declared, and their options."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+
+def commands(about: str | None = None) -> typer.Typer:
+    """An application of one command, or of several, which are listed under `about`."""
+    several: dict[str, Any] = {} if about is None else {"help": about, "no_args_is_help": True}
+    return typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False, **several)
+
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 ServerOption = Annotated[

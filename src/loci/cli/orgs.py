@@ -7,17 +7,11 @@ from letta_client import Letta
 
 from loci.cli import screen
 from loci.cli.connect import connected
-from loci.cli.options import JsonOption, KeyOption, ServerOption
+from loci.cli.options import JsonOption, KeyOption, ServerOption, commands
 from loci.errors import BadRequest, NotFound
 from loci.types.json import JsonObject
 
-app = typer.Typer(
-    help="List and create organisations: those who share a server and see nothing of each other.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+app = commands("List and create organisations: those who share a server and see nothing of each other.")
 
 PAGE_ROWS = 100
 

@@ -25,13 +25,14 @@ from loci.api.core import Core
 from loci.app import build
 from loci.cli import banner, screen
 from loci.cli.logs import configure_log
+from loci.cli.options import commands
 from loci.config import Settings, load
 from loci.errors import BadRequest, Conflict, Forbidden, LociError
 from loci.store import runs
 from loci.store.base import MEMORY
 from loci.store.owner import database_file, owned, owner_of
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = commands()
 
 GRACE_S = 1
 """How long answers that are being sent may go on after Ctrl-C."""

@@ -5,11 +5,11 @@ from rich.text import Text
 
 from loci.cli import screen
 from loci.cli.connect import found_server
-from loci.cli.options import JsonOption, KeyOption, ServerOption
+from loci.cli.options import JsonOption, KeyOption, ServerOption, commands
 from loci.config import load
 from loci.store.owner import database_file, owner_of
 
-app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+app = commands()
 
 
 @app.command()
