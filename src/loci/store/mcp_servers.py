@@ -3,29 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 
 from loci.errors import NotFound
 from loci.store import tools
-from loci.store.base import Params, Row, Transaction
-from loci.store.rows import maybe_moment, maybe_text, text, time_text
+from loci.store.base import Params, Transaction
+from loci.store.rows import Record, text, time_text, within
 from loci.types.actor import Actor
-from loci.types.mcp import McpServer, Transport
+from loci.types.mcp import McpServer
 from loci.types.memory import Author
 from loci.types.tools import Tool
 
 SERVERS_MAX = 1_000
-_SELECT = """
-select s.id, s.name, s.transport, s.config, s.created_at, s.updated_at, s.created_by from mcp_servers s
-where s.organization_id = :organization_id"""
+_ROWS = Record(McpServer, "mcp_servers", "s", missing="MCP server {} not found.", found={"sealed": "s.config"})
 INSERT = """
 insert into mcp_servers (id, organization_id, project_id, name, transport, config, created_at, updated_at, created_by)
 values (:id, :organization_id, :project_id, :name, :transport, :config, :now, :now, :created_by)"""
 UPDATE = """
 update mcp_servers set name = :name, transport = :transport, config = :config, updated_at = :now
 where id = :id and organization_id = :organization_id"""
-DELETE = "delete from mcp_servers where id = :id and organization_id = :organization_id"
-OF_AGENT = f"""{_SELECT} and s.id in (
+OF_AGENT = f"""{_ROWS.select} and s.id in (
     select m.server_id from mcp_tools m join agent_tools a on a.tool_id = m.tool_id where a.agent_id = :agent_id
 ) order by s.created_at, s.id"""
 TOOLS = f"""
@@ -45,58 +41,31 @@ on conflict (organization_id, place) do update set sealed = excluded.sealed, upd
 DELETE_GRANT = "delete from mcp_grants where place = :place and organization_id = :organization_id"
 
 
-def _from_row(row: Row) -> McpServer:
-    return McpServer(
-        id=text(row, "id"),
-        name=text(row, "name"),
-        transport=cast("Transport", text(row, "transport")),
-        sealed=text(row, "config"),
-        created_at=maybe_moment(row, "created_at"),
-        updated_at=maybe_moment(row, "updated_at"),
-        created_by=maybe_text(row, "created_by"),
-    )
+get = _ROWS.get
 
 
 def _params(actor: Actor, server: McpServer, now: datetime) -> Params:
-    return {
-        "id": server.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "name": server.name,
-        "transport": server.transport,
-        "config": server.sealed,
-        "now": time_text(now),
-        "created_by": server.created_by or actor.user_id,
-    }
-
-
-def get(tx: Transaction, actor: Actor, server_id: str) -> McpServer:
-    """One server. Raises NotFound."""
-    row = tx.one(f"{_SELECT} and s.id = :id", {"id": server_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"MCP server {server_id} not found.")
-    return _from_row(row)
+    wanted = within(actor, id=server.id, name=server.name, transport=server.transport, config=server.sealed)
+    return {**wanted, "now": time_text(now), "created_by": server.created_by or actor.user_id}
 
 
 def by_name(tx: Transaction, actor: Actor, name: str) -> McpServer:
     """The server with this name. Raises NotFound."""
-    row = tx.one(f"{_SELECT} and s.name = :name", {"name": name, "organization_id": actor.organization_id})
-    if row is None:
+    found = _ROWS.one(tx, f"{_ROWS.select} and s.name = :name", within(actor, name=name))
+    if found is None:
         raise NotFound(f"There is no MCP server '{name}'.")
-    return _from_row(row)
+    return found
 
 
 def listing(tx: Transaction, actor: Actor) -> list[McpServer]:
     """All servers, the oldest first."""
-    params: Params = {"organization_id": actor.organization_id, "limit": SERVERS_MAX}
-    return [_from_row(row) for row in tx.all(f"{_SELECT} order by s.created_at, s.id limit :limit", params)]
+    every = f"{_ROWS.select} order by s.created_at, s.id limit :limit"
+    return _ROWS.all(tx, every, within(actor, limit=SERVERS_MAX))
 
 
 def of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[McpServer]:
     """The servers whose tools an agent has."""
-    return [
-        _from_row(row) for row in tx.all(OF_AGENT, {"agent_id": agent_id, "organization_id": actor.organization_id})
-    ]
+    return _ROWS.all(tx, OF_AGENT, within(actor, agent_id=agent_id))
 
 
 def insert(tx: Transaction, actor: Actor, server: McpServer, now: datetime) -> McpServer:
@@ -117,7 +86,7 @@ def delete(tx: Transaction, actor: Actor, author: Author, server_id: str, now: d
     get(tx, actor, server_id)
     for _, tool in tools_of(tx, actor, server_id):
         tools.delete(tx, actor, author, tool.id, now)
-    tx.run(DELETE, {"id": server_id, "organization_id": actor.organization_id})
+    _ROWS.delete(tx, actor, server_id)
 
 
 def tools_of(tx: Transaction, actor: Actor, server_id: str) -> Sequence[tuple[str, Tool]]:
@@ -128,14 +97,7 @@ def tools_of(tx: Transaction, actor: Actor, server_id: str) -> Sequence[tuple[st
 
 def link(tx: Transaction, actor: Actor, server_id: str, tool: Tool, remote_name: str) -> None:
     """Note that a stored tool runs on a server."""
-    params: Params = {
-        "tool_id": tool.id,
-        "server_id": server_id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "remote_name": remote_name,
-    }
-    tx.run(LINK, params)
+    tx.run(LINK, within(actor, tool_id=tool.id, server_id=server_id, remote_name=remote_name))
 
 
 def home_of(tx: Transaction, actor: Actor, tool: Tool) -> tuple[McpServer, str]:
@@ -154,14 +116,7 @@ def grant(tx: Transaction, actor: Actor, place: str) -> str | None:
 
 def put_grant(tx: Transaction, actor: Actor, place: str, sealed: str, now: datetime) -> None:
     """Keep what OAuth granted for a place, instead of what was granted before."""
-    params: Params = {
-        "organization_id": actor.organization_id,
-        "place": place,
-        "project_id": actor.project_id,
-        "sealed": sealed,
-        "now": time_text(now),
-    }
-    tx.run(PUT_GRANT, params)
+    tx.run(PUT_GRANT, within(actor, place=place, sealed=sealed, now=time_text(now)))
 
 
 def delete_grant(tx: Transaction, actor: Actor, place: str) -> None:

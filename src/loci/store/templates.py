@@ -7,23 +7,13 @@ from typing import Literal
 from loci.errors import Conflict, NotFound
 from loci.ids import new_id
 from loci.store import journal
-from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.base import Params, SqlValue, Transaction
 from loci.store.page import like_pattern
-from loci.store.rows import dump, integer, load_object, maybe_text, moment, text, time_text
+from loci.store.rows import Record, dump, integer, load_object, maybe_text, text, time_text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Author, JournalEntry, Subject
 
-COLUMNS = """t.id, t.project_id, t.name, t.description, t.updated_at,
-    (select coalesce(max(v.number), 0) from template_versions v where v.template_id = t.id) as latest"""
-LIVE = f"select {COLUMNS} from templates t where t.organization_id = :organization_id and t.deleted_at is null"
-LISTED = (
-    LIVE
-    + """
-and coalesce(t.project_id, '') = :project and t.id = coalesce(:id, t.id) and t.name = coalesce(:name, t.name)
-and lower(t.name) like lower(:part) escape '!' order by """
-)
-BY_NAME = LIVE + " and t.name = :name and coalesce(t.project_id, '') = :project"
 INSERT = """
 insert into templates (id, organization_id, project_id, name, description, file, created_at, updated_at, created_by)
 values (:id, :organization_id, :project_id, :name, :description, :file, :now, :now, :user_id)"""
@@ -77,21 +67,18 @@ class Version:
     file: JsonObject
 
 
-def _template(row: Row) -> Template:
-    return Template(
-        id=text(row, "id"),
-        name=text(row, "name"),
-        project_id=maybe_text(row, "project_id"),
-        description=maybe_text(row, "description"),
-        latest=integer(row, "latest"),
-        updated_at=moment(row, "updated_at"),
-    )
+_LATEST = "(select coalesce(max(v.number), 0) from template_versions v where v.template_id = t.id)"
+_ROWS = Record(
+    Template, "templates", "t", missing="There is no template {}.", is_put_away=True, found={"latest": _LATEST}
+)
+LISTED = f"""{_ROWS.select}
+and coalesce(t.project_id, '') = :project and t.id = coalesce(:id, t.id) and t.name = coalesce(:name, t.name)
+and lower(t.name) like lower(:part) escape '!' order by """
+BY_NAME = _ROWS.select + " and t.name = :name and coalesce(t.project_id, '') = :project"
 
 
 def _find(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> Template | None:
-    params: Params = {"name": name, "project": project_id or "", "organization_id": actor.organization_id}
-    row = tx.one(BY_NAME, params)
-    return None if row is None else _template(row)
+    return _ROWS.one(tx, BY_NAME, within(actor, name=name, project=project_id or ""))
 
 
 def get(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> Template:
@@ -104,17 +91,9 @@ def get(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> Tem
 
 def listing(tx: Transaction, actor: Actor, chosen: TemplateFilter, rows: tuple[int, int]) -> list[Template]:
     """Templates, the newest first; `rows` are how many, and from which on."""
-    params: Params = {
-        "organization_id": actor.organization_id,
-        "project": chosen.project_id or "",
-        "id": chosen.id,
-        "name": chosen.name,
-        "part": like_pattern(chosen.part),
-        "limit": rows[0],
-        "offset": rows[1],
-    }
-    found = tx.all(f"{LISTED} t.{chosen.order_by} desc, t.id limit :limit offset :offset", params)
-    return [_template(row) for row in found]
+    wanted = within(actor, project=chosen.project_id or "", id=chosen.id, name=chosen.name)
+    params = {**wanted, "part": like_pattern(chosen.part), "limit": rows[0], "offset": rows[1]}
+    return _ROWS.all(tx, f"{LISTED} t.{chosen.order_by} desc, t.id limit :limit offset :offset", params)
 
 
 def insert(
@@ -202,12 +181,7 @@ def version(tx: Transaction, actor: Actor, template: Template, wanted: str) -> V
 
 def versions(tx: Transaction, actor: Actor, template: Template, rows: tuple[int, int]) -> list[dict[str, JsonValue]]:
     """What is known of the versions, the newest first."""
-    params: Params = {
-        "id": template.id,
-        "organization_id": actor.organization_id,
-        "limit": rows[0],
-        "offset": rows[1],
-    }
+    params = within(actor, id=template.id, limit=rows[0], offset=rows[1])
     return [
         {
             "version": str(row["number"]),

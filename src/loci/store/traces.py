@@ -6,12 +6,12 @@ what is new in it beside an earlier one, its base (`loci.agent.bases`); a base g
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from loci.store.base import Row, SqlValue, Transaction
-from loci.store.rows import integer, load_object, maybe_text, moment, text, time_text
+from loci.store.rows import integer, load_object, maybe_text, moment, text, time_text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 
@@ -42,8 +42,8 @@ delete from traces where seq in (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewTrace:
-    """One call of a model, packed. `step_id` None: a call beside the steps. `new_base`: the base, where it is new."""
+class Call:
+    """One call of a model. `step_id` None: a call beside the steps."""
 
     id: str
     run_id: str
@@ -51,30 +51,28 @@ class NewTrace:
     step_id: str | None
     call_type: CallType
     model: str
+    duration_ns: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTrace(Call):
+    """A call, packed. `new_base`: the base, where it is new."""
+
     base_id: str
     new_base: bytes | None
     head_bytes: int
     tail_bytes: int
     request: bytes
     response: bytes
-    duration_ns: int
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """One call of a model: the body of the request as it was sent, and the answer."""
+class Trace(Call):
+    """A call: the body of the request as it was sent, and the answer."""
 
-    id: str
-    run_id: str
-    agent_id: str
-    step_id: str | None
-    call_type: CallType
-    model: str
     request: JsonObject
     response: JsonObject
-    duration_ns: int
-    created_at: datetime
 
 
 def packed(body: bytes) -> bytes:
@@ -96,46 +94,24 @@ def insert(tx: Transaction, new: Sequence[tuple[Actor, NewTrace]]) -> None:
 
 
 def _base_params(actor: Actor, trace: NewTrace, body: bytes) -> dict[str, SqlValue]:
-    return {
-        "id": trace.base_id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "body": body,
-        "created_at": time_text(trace.created_at),
-    }
+    return within(actor, id=trace.base_id, body=body, created_at=time_text(trace.created_at))
 
 
 def _params(actor: Actor, trace: NewTrace) -> dict[str, SqlValue]:
-    return {
-        "id": trace.id,
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "run_id": trace.run_id,
-        "agent_id": trace.agent_id,
-        "step_id": trace.step_id,
-        "call_type": trace.call_type,
-        "model": trace.model,
-        "request": trace.request,
-        "response": trace.response,
-        "size_bytes": len(trace.request) + len(trace.response) + len(trace.new_base or b""),
-        "duration_ns": trace.duration_ns,
-        "created_at": time_text(trace.created_at),
-        "base_id": trace.base_id,
-        "head_bytes": trace.head_bytes,
-        "tail_bytes": trace.tail_bytes,
-    }
+    size_bytes = len(trace.request) + len(trace.response) + len(trace.new_base or b"")
+    columns: dict[str, SqlValue] = {**asdict(trace), "created_at": time_text(trace.created_at)}
+    return {**within(actor, size_bytes=size_bytes), **columns}
 
 
 def of_step(tx: Transaction, actor: Actor, step_id: str) -> Trace | None:
     """The trace of a step's model call, if it is still kept."""
-    row = tx.one(OF_STEP, {"step_id": step_id, "organization_id": actor.organization_id})
+    row = tx.one(OF_STEP, within(actor, step_id=step_id))
     return None if row is None else _from_row(row)
 
 
 def of_run(tx: Transaction, actor: Actor, run_id: str, limit_rows: int) -> list[Trace]:
     """The traces of a run that are still kept, oldest first."""
-    params: dict[str, SqlValue] = {"run_id": run_id, "organization_id": actor.organization_id, "limit": limit_rows}
-    return [_from_row(row) for row in tx.all(OF_RUN, params)]
+    return [_from_row(row) for row in tx.all(OF_RUN, within(actor, run_id=run_id, limit=limit_rows))]
 
 
 def _from_row(row: Row) -> Trace:
