@@ -50,7 +50,7 @@ class ChatModel:
 
     async def body(self, request: ModelRequest) -> bytes:
         """What would be sent."""
-        return self._encoder.body(self._info, request, without=self._without).data
+        return b"".join(self._encoder.body(self._info, request, without=self._without).pieces)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Ask it. Closing the iterator closes the connection."""
@@ -59,7 +59,7 @@ class ChatModel:
             sent = self._encoder.body(self._info, request, without=without)
             refused: Failed | None = None
             try:
-                opened = self._connections.open(self._url, sent.data, self._headers, timeout_s=self._timeout_s)
+                opened = self._connections.open(self._url, sent.pieces, self._headers, timeout_s=self._timeout_s)
                 async with opened as response:
                     if response.status_code < 300:
                         async with aclosing(self._answer(response, sent.call_ids)) as events:

@@ -62,6 +62,6 @@ def concede(refused: Failed, sent: Encoded) -> Concession | None:
         for name in OPTIONAL_FIELDS:
             if name in sent.fields and re.search(rf"\b{name}\b", words):
                 return Concession(name)
-    if _PICTURE.search(words) and b'"image_url":' in sent.data:
+    if _PICTURE.search(words) and any(b'"image_url":' in piece for piece in sent.pieces):
         return Concession(PICTURES, lasting=unknown)
     return None

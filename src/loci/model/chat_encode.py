@@ -45,6 +45,9 @@ _ID_CHARS_MAX = 40
 _ENTRY_BYTES = 400
 _BEGINNING_MIN = 64
 """Shorter histories are spelt as fast message by message."""
+_LONG_BYTES = 32_768
+_LONG_SHARE = 8
+"""What is longer than that stands alone; a new part of a history, when it is more than an eighth of what is before."""
 _KNOWS_USER = frozenset({"openai", "openrouter"})
 _ONE_BY_WORD_ONLY = frozenset({"ollama", "lmstudio"})
 
@@ -59,19 +62,25 @@ class _Spelt(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A request on the wire, the fields beside its messages, and all call ids in it, which no new call may have."""
+    """A request on the wire, the fields beside its messages, and all call ids in it, which no new call may have.
 
-    data: bytes
+    It is in pieces, because each copy of a long history costs as much as spelling it.
+    """
+
+    pieces: Sequence[bytes]
     fields: frozenset[str]
     call_ids: frozenset[str]
 
 
 class _Beginning(NamedTuple):
-    """The first messages of a request as they were sent last, in one piece, and the calls in them, all with results."""
+    """The first messages of a request as they were sent last, and the calls in them, all with results.
 
-    messages: tuple[Message, ...]
-    data: bytes
-    call_ids: frozenset[str]
+    `spelt` is a long piece, which is used again as it is, and a short one, to which the next messages are added.
+    """
+
+    messages: tuple[Message, ...] = ()
+    spelt: tuple[bytes, bytes] = (b"", b"")
+    call_ids: frozenset[str] = frozenset()
 
     def begins(self, messages: Sequence[Message]) -> bool:
         """Whether the request still begins with these messages; being the same objects, they need not be looked at."""
@@ -99,11 +108,10 @@ class Encoder:
             tools = [_tool(tool, strict=strict) for tool in _offered(request, self.dialect)]
             tail = b'],"tools":' + dump(tools) + b"}"
         fields = self._fields(info, request, without)
-        head = dump(fields)[:-1] + b',"messages":['
-        # Joined once: each further copy of a long history costs as much as spelling it.
-        messages[:1] = [head + messages[0]] if messages else [head]
-        messages[-1] += tail
-        return Encoded(b",".join(messages), frozenset(fields), frozenset(call_ids))
+        pieces = _joined(messages)
+        pieces[0] = dump(fields)[:-1] + b',"messages":[' + pieces[0]
+        pieces[-1] += tail
+        return Encoded(pieces, frozenset(fields), frozenset(call_ids))
 
     def _variant(self, without: frozenset[str]) -> "Encoder":
         blind, joins = PICTURES in without, TURNS in without or self.dialect.joins_turns
@@ -139,14 +147,18 @@ class Encoder:
         return {key: value for key, value in fields.items() if key not in without}
 
     def _messages(self, request: ModelRequest, call_ids: set[str]) -> list[bytes]:
-        system = self._system(request.system)
-        spelt = None if self.dialect.joins_turns else self._paired(request.messages, call_ids)
+        asked, marks = request.messages, self.dialect.marks_cache
+        # What is marked for a cache is the last message, which has to stand alone.
+        alone = asked[-1:] if marks and asked and asked[-1].role is Role.USER else ()
+        spelt = None if self.dialect.joins_turns else self._paired(asked[: len(asked) - len(alone)], call_ids)
         if spelt is None:
-            call_ids.update(call.id for message in request.messages for call in message.tool_calls)
-            spelt = [dump(each) for each in self._mended(request.messages)]
-        if self.dialect.marks_cache and spelt:
-            spelt[-1] = _marked(spelt[-1])
-        return [*system, *spelt]
+            call_ids.update(call.id for message in asked for call in message.tool_calls)
+            spelt = [dump(each) for each in self._mended(asked)]
+            if marks and spelt:
+                spelt[-1] = _marked(spelt[-1])
+        else:
+            spelt += [_marked(data) for message in alone if (data := self._spelt(message).data)]
+        return [*self._system(request.system), *spelt]
 
     def _system(self, system: str) -> list[bytes]:
         if not system:
@@ -158,19 +170,12 @@ class Encoder:
 
     def _paired(self, messages: Sequence[Message], call_ids: set[str]) -> list[bytes] | None:
         """The messages as they stand; None if a call or a result stands where providers refuse it."""
-        found: list[bytes] = []
+        known = self._known(messages)
+        call_ids |= known.call_ids
+        found = [known.spelt[1]] if known.spelt[1] else []
         waiting: set[str] = set()
-        young = self._kept.young
-        for message in self._unknown(messages, found, call_ids):
-            spelt = young.get(message.id)
-            if spelt is None:
-                spelt = self._spelt(message)
-                young = self._kept.young
-            parts, data, calls, results = spelt
-            # An edited message keeps its id, so the parts have to be the same ones.
-            if parts is not message.parts and parts != message.parts:
-                _, data, calls, results = self._spelt(message)
-                young = self._kept.young
+        for message in messages[len(known.messages) :]:
+            _, data, calls, results = self._spelt(message)
             if not data:
                 continue
             if (calls and message.role is not Role.ASSISTANT) or (results and message.role is not Role.TOOL):
@@ -189,28 +194,25 @@ class Encoder:
             found.append(data)
         if waiting:
             return None
-        whole = len(messages) < _BEGINNING_MIN or self.dialect.marks_cache
-        return found if whole else self._begun(messages, found, call_ids)
+        return found if len(messages) < _BEGINNING_MIN else self._begun(messages, known.spelt[0], found, call_ids)
 
-    def _unknown(self, messages: Sequence[Message], found: list[bytes], call_ids: set[str]) -> Sequence[Message]:
-        """What follows the beginning that is kept; that goes into `found` and `call_ids`."""
-        # What is marked for a cache is the last message, which has to stand alone.
-        known = self._beginnings.get(messages[0].id) if messages and not self.dialect.marks_cache else None
-        if known is None or not known.begins(messages):
-            return messages
-        found.append(known.data)
-        call_ids |= known.call_ids
-        return messages[len(known.messages) :]
+    def _known(self, messages: Sequence[Message]) -> _Beginning:
+        """The beginning that is kept, if the messages still begin with it."""
+        known = self._beginnings.get(messages[0].id) if messages else None
+        return _Beginning() if known is None or not known.begins(messages) else known
 
-    def _begun(self, messages: Sequence[Message], found: list[bytes], call_ids: set[str]) -> list[bytes]:
+    def _begun(self, messages: Sequence[Message], long: bytes, found: list[bytes], call_ids: set[str]) -> list[bytes]:
         """Keep a request as the beginning of the next one of its conversation, which is longer by a few messages."""
-        data = b",".join(found)
-        beginning = _Beginning(tuple(messages), data, frozenset(call_ids))
-        self._beginnings.put(messages[0].id, beginning, len(data) + _ENTRY_BYTES * len(messages))
-        return [data]
+        short = b",".join(found)
+        if len(short) > max(_LONG_BYTES, len(long) // _LONG_SHARE):
+            long, short = b",".join((long, short)) if long else short, b""
+        beginning = _Beginning(tuple(messages), (long, short), frozenset(call_ids))
+        self._beginnings.put(messages[0].id, beginning, len(long) + len(short) + _ENTRY_BYTES * len(messages))
+        return [piece for piece in (long, short) if piece]
 
     def _spelt(self, message: Message) -> _Spelt:
         spelt = self._kept.get(message.id)
+        # An edited message keeps its id, so the parts have to be the same ones.
         if spelt is not None and spelt.parts == message.parts:
             return spelt
         data = b",".join(dump(each) for each in self._wire(message))
@@ -293,6 +295,19 @@ class Encoder:
         if self.dialect.short_ids and not _SHORT_ID.fullmatch(call_id):
             return hashlib.sha256(call_id.encode()).hexdigest()[:9]
         return call_id if len(call_id) <= _ID_CHARS_MAX else "call_" + hashlib.sha256(call_id.encode()).hexdigest()[:24]
+
+
+def _joined(spelt: Sequence[bytes]) -> list[bytes]:
+    """The parts of a list with the commas between them, in few pieces: a long part stands alone."""
+    pieces: list[bytes] = []
+    short: list[bytes] = []
+    for part in spelt:
+        if len(part) > _LONG_BYTES:
+            pieces += [b",".join((*short, b"")), part]
+            short = [b""]
+        else:
+            short.append(part)
+    return [*pieces, b",".join(short)]
 
 
 def dump(value: JsonValue | Sequence[JsonObject]) -> bytes:

@@ -3,7 +3,7 @@
 Whatever the network does comes out as a model fault: as a `Failed` event for a stream, as ModelFailure for a question.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -57,19 +57,20 @@ class Connections:
     async def open(
         self,
         url: str,
-        body: bytes | None,
+        body: Sequence[bytes] | None,
         headers: Mapping[str, str],
         *,
         timeout_s: float,
     ) -> AsyncGenerator[httpx2.Response]:
-        """Send a request (POST when there is a body) and leave the response to be read."""
+        """Send a request (POST when there is a body, piece by piece) and leave the response to be read."""
         spelt = {name.encode(): value.encode("utf-8", "replace") for name, value in headers.items()}
         if body is not None:
             spelt[b"content-type"] = b"application/json"
+            spelt[b"content-length"] = b"%d" % sum(map(len, body))
         request = self.client.stream(
             "GET" if body is None else "POST",
             url,
-            content=body,
+            content=None if body is None else _sent(body),
             headers=spelt,
             timeout=self.timeouts(timeout_s),
         )
@@ -86,7 +87,7 @@ class Connections:
         secret: str | None = None,
     ) -> JsonValue:
         """One question, answered with JSON. Raises ModelFailure."""
-        data = None if body is None else orjson.dumps(body)
+        data = None if body is None else [orjson.dumps(body)]
         try:
             async with self.open(url, data, headers, timeout_s=timeout_s) as response:
                 answer = await read_limited(response, REPLY_BYTES_MAX)
@@ -111,6 +112,11 @@ class Connections:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+async def _sent(pieces: Sequence[bytes]) -> AsyncGenerator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def read_limited(response: httpx2.Response, limit_bytes: int) -> bytes | None:

@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 class Kept(Generic[Value]):
     """Values by key, up to about `limit` in weight (bytes, or entries when each weighs 1)."""
 
-    __slots__ = ("_half", "_old", "_old_weights", "_weight", "_weights", "young")
+    __slots__ = ("_half", "_old", "_old_weights", "_weight", "_weights", "_young")
 
     def __init__(self, limit: int) -> None:
         self._half = max(limit // 2, 1)
@@ -20,12 +20,11 @@ class Kept(Generic[Value]):
         self._weights: dict[str, int] = {}
         self._old: dict[str, Value] = {}
         self._old_weights: dict[str, int] = {}
-        self.young: dict[str, Value] = {}
-        """For a loop that cannot afford a call: a hit in here needs nothing more."""
+        self._young: dict[str, Value] = {}
 
     def get(self, key: str) -> Value | None:
         """The value, or None. One that was getting old is young again."""
-        value = self.young.get(key)
+        value = self._young.get(key)
         if value is None and (value := self._old.get(key)) is not None:
             self.put(key, value, self._old_weights[key])
         return value
@@ -36,9 +35,9 @@ class Kept(Generic[Value]):
             return
         self._weight -= self._weights.get(key, 0)
         if self._weight + weight > self._half:
-            self._old, self._old_weights = self.young, self._weights
-            self.young, self._weights, self._weight = {}, {}, 0
-        self.young[key] = value
+            self._old, self._old_weights = self._young, self._weights
+            self._young, self._weights, self._weight = {}, {}, 0
+        self._young[key] = value
         self._weights[key] = weight
         self._weight += weight
 
@@ -48,4 +47,4 @@ class Kept(Generic[Value]):
         return self._weight + sum(self._old_weights.values())
 
     def __len__(self) -> int:
-        return len(self.young) + len(self._old)
+        return len(self._young) + len(self._old)

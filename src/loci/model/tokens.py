@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import orjson
 
 from loci.model.base import ModelInfo, ModelRequest
-from loci.model.kept import Kept
 from loci.types.messages import ApprovalAnswer, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
 from loci.types.tools import ToolSchema
 from loci.types.usage import Usage
@@ -19,8 +18,6 @@ from loci.types.usage import Usage
 IMAGE_BYTES = 4_000
 """A picture counts like this many bytes of text (about 1,000 tokens, between the providers' low and high detail)."""
 
-_KEPT_BYTES = 32_000_000
-_ENTRY_BYTES = 300
 _MESSAGE_BYTES = 16
 _CALL_BYTES = 32
 _NEWEST_WEIGHT = 0.2
@@ -75,8 +72,8 @@ def request_bytes(request: ModelRequest) -> int:
 
 
 def messages_bytes(messages: Sequence[Message]) -> int:
-    """The size of the messages together. A message that was measured before costs one look-up."""
-    return sum(map(_SIZES.of, messages))
+    """The size of the messages together."""
+    return sum(map(message_bytes, messages))
 
 
 def with_cost(info: ModelInfo, usage: Usage) -> Usage:
@@ -99,23 +96,3 @@ def _part_bytes(part: Part) -> int:
             return _CALL_BYTES + text_bytes(part.text)
         case ApprovalAnswer():
             return 0
-
-
-class _Sizes:
-    """Remembers sizes, because a long history is measured anew in every turn."""
-
-    def __init__(self) -> None:
-        self._kept: Kept[tuple[tuple[Part, ...], int]] = Kept(_KEPT_BYTES)
-
-    def of(self, message: Message) -> int:
-        found = self._kept.get(message.id)
-        # An edited message keeps its id, so the parts have to be the same ones.
-        if found is not None and (found[0] is message.parts or found[0] == message.parts):
-            return found[1]
-        size = message_bytes(message)
-        pictures = sum(len(part.data or "") for part in message.parts if isinstance(part, Image))
-        self._kept.put(message.id, (message.parts, size), size + pictures + _ENTRY_BYTES)
-        return size
-
-
-_SIZES = _Sizes()
