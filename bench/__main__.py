@@ -107,12 +107,15 @@ def main() -> None:
     chosen = arguments()
     talk = Console(stderr=True)
     with contextlib.ExitStack() as stack:
-        model_url = stack.enter_context(fake_model(chosen.fake_port or free_port(), chosen.tokens))
+        model_url, model_pid = stack.enter_context(fake_model(chosen.fake_port or free_port(), chosen.tokens))
         targets = targets_of(chosen)
         if not chosen.no_own:
             own = stack.enter_context(own_server(model_url))
             own.model = first_model(own)
             targets.insert(0, own)
+        if sys.platform == "linux":
+            for target in targets:
+                target.model_pid = model_pid
         found = asyncio.run(measure(targets, chosen, talk))
     Console().print(table(found))
     if chosen.json:

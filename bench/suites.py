@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from bench.target import Target
+from bench.target import Target, cpu_s
 
 WARM_UP = 5
 IDLE_SHARE = 0.06
@@ -147,11 +147,17 @@ async def history(target: Target, size: Size) -> list[Row]:
                 await _turn(http, agent_id, f"message {said}")
                 said += 2
             await _settled(target)
-            before = target.cpu_s()
+            before, model = target.cpu_s(), target.model_pid
+            read_s = None if model is None else cpu_s(model)
             taken = [await timed(lambda: _turn(http, agent_id)) for _ in range(min(size.turns, 50))]
             after = target.cpu_s()
             said += 2 * len(taken)
-            rows.append(Row(name=f"turn after {length} messages p50", value=percentile(taken, 0.5), unit="ms"))
+            p50 = percentile(taken, 0.5)
+            rows.append(Row(name=f"turn after {length} messages p50", value=p50, unit="ms"))
+            if model is not None and read_s is not None:
+                read_ms = (cpu_s(model) - read_s) * 1_000 / len(taken)
+                name = f"turn after {length} messages p50, without what the model took to read"
+                rows.append(Row(name=name, value=p50 - read_ms, unit="ms"))
             if before is not None and after is not None:
                 own = (after - before) * 1_000 / len(taken)
                 rows.append(Row(name=f"turn after {length} messages, server CPU", value=own, unit="ms"))

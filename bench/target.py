@@ -28,6 +28,8 @@ class Target:
     embedding: str | None = None
     api_key: str | None = None
     pid: int | None = None
+    model_pid: int | None = None
+    """The instant model that answers it."""
     started_s: float | None = None
     agents: list[str] = field(default_factory=list[str])
 
@@ -81,10 +83,13 @@ class Target:
 
     def cpu_s(self) -> float | None:
         """Processor seconds that the server has used; Linux only."""
-        if self.pid is None:
-            return None
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return None if self.pid is None else cpu_s(self.pid)
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process has used; Linux only."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -117,11 +122,11 @@ def process(arguments: list[str], ready_url: str, environment: dict[str, str]) -
 
 
 @contextmanager
-def fake_model(port: int, tokens: int = 1) -> Iterator[str]:
-    """An instant model server; its base URL."""
+def fake_model(port: int, tokens: int = 1) -> Iterator[tuple[str, int]]:
+    """An instant model server; its base URL and process."""
     arguments = [sys.executable, "-m", "loci.testing.fake_openai", "--port", str(port), "--tokens", str(tokens)]
-    with process(arguments, f"http://127.0.0.1:{port}/v1/models", {}):
-        yield f"http://127.0.0.1:{port}/v1"
+    with process(arguments, f"http://127.0.0.1:{port}/v1/models", {}) as (pid, _):
+        yield f"http://127.0.0.1:{port}/v1", pid
 
 
 @contextmanager
