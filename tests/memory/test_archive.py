@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loci.errors import ModelFault
+from loci.errors import ModelFault, NotFound
 from loci.ids import new_id
 from loci.memory import embedding
 from loci.memory.archive import ArchiveQuery, ArchiveSearch
@@ -98,7 +98,8 @@ async def test_all_archives_of_an_agent_are_searched_and_no_other(desk: Study):
     assert sorted(await found(desk, "heron")) == ["heron at the pond", "heron on the roof"]
     page = await desk.archive.search_archives(ME, [foreign], ArchiveQuery(text="heron"))
     assert [hit.passage.text for hit in page.hits] == ["heron in the book"]
-    assert (await desk.archive.search(OTHER_ACTOR, desk.agent.id, ArchiveQuery(text="heron"))).hits == ()
+    with pytest.raises(NotFound):
+        await desk.archive.search(OTHER_ACTOR, desk.agent.id, ArchiveQuery(text="heron"))
     assert (await desk.archive.search_archives(OTHER_ACTOR, [foreign], ArchiveQuery(text="heron"))).hits == ()
 
 

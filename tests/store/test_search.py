@@ -273,6 +273,16 @@ def test_a_vector_survives_being_stored_in_bytes(values: list[float]):
     assert np.abs(back - np.asarray(values, dtype=np.float32)).max() <= max(map(abs, values)) / 127 + 1e-6
 
 
+@given(st.integers(0, 400), st.integers(1, 300), st.integers(1, 90), st.booleans(), st.integers(0, 9))
+def test_the_smallest_are_those_that_sorting_finds(size: int, count: int, most: int, is_sorted: bool, seed: int):
+    distance = np.random.default_rng(seed).integers(0, most, size, dtype=np.uint16)
+    if is_sorted:  # then a sample of every so many says least
+        distance.sort()
+    border = sorted(distance.tolist())[:count][-1:] or [0]
+
+    assert search._smallest(distance, count).tolist() == [at for at, far in enumerate(distance) if far <= border[0]]
+
+
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(0, 40))
 def test_neighbours_are_the_same_whether_read_at_once_or_in_pieces(threads: list[int], cut: int):
     whole = np.asarray(threads, dtype=np.int64)

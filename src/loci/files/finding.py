@@ -1,21 +1,19 @@
 """Search over folders, by words and meaning, and filling in the vectors that it compares."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loci.clock import Clock
 from loci.memory.embedding import Embedding
 from loci.memory.ranking import fuse
 from loci.model.base import Models
-from loci.store import chunks, scopes, search
+from loci.store import chunks, search
 from loci.store.base import Store, Transaction
 from loci.store.scopes import ScopeKey, ScopeKind
-from loci.store.search import Candidate, Wanted
+from loci.store.search import Wanted
 from loci.store.shelf import Shelves
 from loci.types.actor import Actor
 from loci.types.files import Chunk, Folder
-
-CANDIDATES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +35,13 @@ class FolderSearch:
     async def search(self, actor: Actor, folders: Sequence[Folder], query: str, limit: int) -> list[ChunkHit]:
         """The best chunks in these folders."""
         handles = {ScopeKey(ScopeKind.FOLDER, folder.id): folder.embedding for folder in folders}
-        vectors = await self._embedding.queries(actor, handles, query)
-        found: list[Candidate] = []
-        for key, vector in vectors.items():
-            wanted = Wanted(
-                text=query,
-                vector=None if vector is None else vector.vector,
-                vector_model="" if vector is None else vector.model,
-            )
-            found += await self._store.read(self._find, actor, key, wanted)
-        ranked = fuse(found)[:limit]
-        stored = await self._store.read(chunks.by_seqs, actor, [item.seq for item in ranked])
-        return [ChunkHit(chunk=stored[item.seq], score=item.score) for item in ranked if item.seq in stored]
+        asked = await self._embedding.queries(actor, handles, Wanted(text=query))
+        return await self._store.read(self._find, actor, asked, limit)
 
-    def _find(self, tx: Transaction, actor: Actor, key: ScopeKey, wanted: Wanted) -> list[Candidate]:
-        scope = scopes.find(tx, actor, key)
-        return [] if scope is None else search.candidates(tx, self._shelves, scope, wanted, CANDIDATES).candidates
+    def _find(self, tx: Transaction, actor: Actor, asked: Mapping[ScopeKey, Wanted], limit: int) -> list[ChunkHit]:
+        ranked = fuse(search.among(tx, actor, self._shelves, asked, limit).candidates)[:limit]
+        stored = chunks.by_seqs(tx, actor, [item.seq for item in ranked])
+        return [ChunkHit(chunk=stored[item.seq], score=item.score) for item in ranked if item.seq in stored]
 
     async def close(self) -> None:
         """End what goes on in the background."""

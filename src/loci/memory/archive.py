@@ -1,23 +1,21 @@
 """Archival memory: finding notes in the archives of an agent by words, meaning, tags and time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from loci.clock import Clock
 from loci.errors import LociError
-from loci.memory.embedding import Embedding, QueryVector
+from loci.memory.embedding import Embedding
 from loci.memory.ranking import fuse
 from loci.model.base import Models
-from loci.store import archives, passages, scopes, search
+from loci.store import agents, archives, passages, search
 from loci.store.base import Store, Transaction
 from loci.store.scopes import ScopeKey, ScopeKind
-from loci.store.search import Found, Wanted
+from loci.store.search import Wanted
 from loci.store.shelf import Shelves
 from loci.types.actor import Actor
 from loci.types.memory import Archive, Passage
-
-CANDIDATES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,36 +56,31 @@ class ArchiveSearch:
         self._shelves = Shelves()
 
     async def search(self, actor: Actor, agent_id: str, query: ArchiveQuery) -> ArchivePage:
-        """The best passages in all archives of an agent."""
-        held = await self._store.read(archives.archives_of_agent, actor, agent_id)
+        """The best passages in all archives of an agent. Raises NotFound."""
+        held = await self._store.read(_held, actor, agent_id)
         return await self.search_archives(actor, held, query)
 
     async def search_archives(self, actor: Actor, held: Sequence[Archive], query: ArchiveQuery) -> ArchivePage:
         """The best passages in these archives; each is compared by its own embedding model."""
         handles = {ScopeKey(ScopeKind.ARCHIVE, archive.id): archive.embedding for archive in held}
-        vectors = await self._embedding.queries(actor, handles, query.text)
-        found = [await self._store.read(self._find, actor, key, query, vectors[key]) for key in handles]
-        ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
-        stored = await self._store.read(passages.by_seqs, actor, [item.seq for item in ranked])
-        hits = tuple(ArchiveHit(passage=stored[item.seq], score=item.score) for item in ranked if item.seq in stored)
-        return ArchivePage(hits=hits, total=sum(part.total for part in found))
-
-    def _find(
-        self, tx: Transaction, actor: Actor, key: ScopeKey, query: ArchiveQuery, vector: QueryVector | None
-    ) -> Found:
-        scope = scopes.find(tx, actor, key)
-        if scope is None:
-            return Found(candidates=[], total=0)
         wanted = Wanted(
             text=query.text,
-            vector=None if vector is None else vector.vector,
-            vector_model="" if vector is None else vector.model,
             since=query.since,
             until=query.until,
             tags=query.tags,
             match_all_tags=query.match_all_tags,
         )
-        return search.candidates(tx, self._shelves, scope, wanted, max(CANDIDATES, query.offset + query.limit))
+        asked = await self._embedding.queries(actor, handles, wanted)
+        return await self._store.read(self._find, actor, asked, query)
+
+    def _find(
+        self, tx: Transaction, actor: Actor, asked: Mapping[ScopeKey, Wanted], query: ArchiveQuery
+    ) -> ArchivePage:
+        found = search.among(tx, actor, self._shelves, asked, query.offset + query.limit)
+        ranked = fuse(found.candidates)[query.offset : query.offset + query.limit]
+        stored = passages.by_seqs(tx, actor, [item.seq for item in ranked])
+        hits = tuple(ArchiveHit(passage=stored[item.seq], score=item.score) for item in ranked if item.seq in stored)
+        return ArchivePage(hits=hits, total=found.total)
 
     async def close(self) -> None:
         """End what goes on in the background."""
@@ -100,6 +93,11 @@ class ArchiveSearch:
                 await self._embedding.catch_up(actor, ScopeKey(ScopeKind.ARCHIVE, archive.id), archive.embedding)
             except LociError:
                 continue  # a model that fails now is asked again before the next search
+
+
+def _held(tx: Transaction, actor: Actor, agent_id: str) -> list[Archive]:
+    agents.get(tx, actor, agent_id)
+    return archives.archives_of_agent(tx, actor, agent_id)
 
 
 def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:

@@ -7,11 +7,10 @@ on; until a text has a vector of the new model, it is found by its words. The sa
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loci.clock import Clock
 from loci.errors import LociError, ModelFailure, ModelFault
@@ -19,6 +18,7 @@ from loci.model.base import Embedder, Models
 from loci.store import scopes, vectors
 from loci.store.base import Store, Transaction
 from loci.store.scopes import ScopeKey
+from loci.store.search import Wanted
 from loci.types.actor import Actor
 
 BATCH_TEXTS = 256
@@ -32,14 +32,6 @@ TextsOf = Callable[[Transaction, Actor, Sequence[int]], dict[int, str]]
 """The texts to embed, by seq."""
 
 _TEXT_IS_AT_FAULT = {ModelFault.BAD_REQUEST, ModelFault.CONTEXT_TOO_LONG, ModelFault.REFUSED}
-
-
-@dataclass(frozen=True, slots=True)
-class QueryVector:
-    """A query in the space of one embedding model."""
-
-    model: str
-    vector: NDArray[np.float32]
 
 
 class Embedding:
@@ -60,36 +52,37 @@ class Embedding:
         await asyncio.gather(*self._behind, return_exceptions=True)
 
     async def queries(
-        self, actor: Actor, handles: Mapping[ScopeKey, str | None], text: str
-    ) -> dict[ScopeKey, QueryVector | None]:
-        """The vector of a query for each scope, by the model that the scope has: each model is asked once.
+        self, actor: Actor, handles: Mapping[ScopeKey, str | None], wanted: Wanted
+    ) -> dict[ScopeKey, Wanted]:
+        """What to look for in each scope, with its vector by the model that the scope has: each model is asked once.
 
-        None when there is no embedding model, nothing to embed, or the model fails or is slow: then words decide.
+        Without one when there is no embedding model, nothing to embed, or the model fails or is slow: words decide.
         """
         by_handle: dict[str | None, list[ScopeKey]] = {}
         for key, handle in handles.items():
             by_handle.setdefault(handle, []).append(key)
-        found: dict[ScopeKey, QueryVector | None] = {}
+        found: dict[ScopeKey, Wanted] = {}
         for handle, keys in by_handle.items():
-            found |= dict.fromkeys(keys, await self._query(actor, keys, handle, text))
+            found |= dict.fromkeys(keys, await self._query(actor, keys, handle, wanted))
         return found
 
-    async def _query(self, actor: Actor, keys: Sequence[ScopeKey], handle: str | None, text: str) -> QueryVector | None:
-        """The vector by one model, after missing vectors were filled in as far as a search may wait for them."""
+    async def _query(self, actor: Actor, keys: Sequence[ScopeKey], handle: str | None, wanted: Wanted) -> Wanted:
+        """With the vector by one model, after missing ones were filled in as far as a search may wait for them."""
         embedder = await self._embedder(actor, handle)
-        if embedder is None or not text.strip():
-            return None
+        if embedder is None or not wanted.text.strip():
+            return wanted
         try:
             async with asyncio.timeout(SEARCH_WAIT_S):
                 until_s = self._clock.monotonic_s() + SEARCH_FILL_S
-                for key in keys:
+                behind = await self._store.read(_behind, actor, keys, model_name(embedder))
+                for key in behind:
                     if not await self._fill(actor, key, embedder, until_s):
-                        self._go_on(actor, keys, embedder)
+                        self._go_on(actor, behind, embedder)
                         break
-                found = await embedder.embed([text])
+                found = await embedder.embed([wanted.text])
         except (LociError, TimeoutError):
-            return None
-        return QueryVector(model_name(embedder), np.asarray(found[0], dtype=np.float32))
+            return wanted
+        return replace(wanted, vector=np.asarray(found[0], dtype=np.float32), vector_model=model_name(embedder))
 
     async def catch_up(self, actor: Actor, key: ScopeKey, handle: str | None) -> None:
         """Fill in everything that is missing and sweep away what other models left. Raises ModelFailure."""
@@ -170,6 +163,12 @@ async def _embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[
                 raise
             found.append([0.0] * embedder.info.dimensions)
     return found
+
+
+def _behind(tx: Transaction, actor: Actor, keys: Sequence[ScopeKey], name: str) -> list[ScopeKey]:
+    """The scopes in which vectors of a model are missing."""
+    model, found = vectors.model_number(tx, name), {key: scopes.find(tx, actor, key) for key in keys}
+    return [key for key, scope in found.items() if scope is not None and vectors.pending(tx, scope, model, 1)]
 
 
 def _store_vectors(

@@ -4,26 +4,25 @@ The index is caught up with before the search, so whatever was said is found at 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loci.clock import Clock
 from loci.errors import LociError, NotFound
-from loci.memory.embedding import Embedding, QueryVector
+from loci.memory.embedding import Embedding
 from loci.memory.ranking import Ranked, fuse
 from loci.model.base import Models
-from loci.store import agents, scopes, search, turns
+from loci.store import agents, search, turns
 from loci.store.agents import AgentFilter
 from loci.store.base import Store, Transaction
 from loci.store.scopes import ScopeKey, ScopeKind
-from loci.store.search import Found, Wanted
+from loci.store.search import Wanted
 from loci.store.shelf import Shelves
 from loci.types.actor import Actor
 from loci.types.agents import Agent
 from loci.types.messages import Message, Role
 from loci.types.paging import Page
 
-CANDIDATES = 60
 AGENTS_MAX = 100
 """A search without an agent looks through so many, those that ran last first."""
 
@@ -86,41 +85,36 @@ class Recall:
         return await self._search(actor, listed, query)
 
     async def _search(self, actor: Actor, chosen: Sequence[Agent], query: RecallQuery) -> RecallPage:
-        handles: dict[ScopeKey, str | None] = {}
-        for agent in chosen:
-            await self._index_words(actor, agent.id)
-            handles[ScopeKey(ScopeKind.AGENT, agent.id)] = agent.embedding if query.by_meaning else None
-        vectors = await self._embedding.queries(actor, handles, query.text)
-        found = [await self._store.read(self._find, actor, key, query, vectors[key]) for key in handles]
-        ranked = fuse([item for part in found for item in part.candidates])[query.offset : query.offset + query.limit]
-        stored = await self._store.read(turns.by_seqs, actor, [item.seq for item in ranked])
-        hits = tuple(_hit(stored[item.seq], item) for item in ranked if item.seq in stored)
-        return RecallPage(hits=hits, total=sum(part.total for part in found))
-
-    def _find(
-        self, tx: Transaction, actor: Actor, key: ScopeKey, query: RecallQuery, vector: QueryVector | None
-    ) -> Found:
-        scope = scopes.find(tx, actor, key)
-        if scope is None:
-            return Found(candidates=[], total=0)
+        await self._index_words(actor, [agent.id for agent in chosen])
+        handles = {
+            ScopeKey(ScopeKind.AGENT, agent.id): agent.embedding if query.by_meaning else None for agent in chosen
+        }
         wanted = Wanted(
             text=query.text,
-            vector=None if vector is None else vector.vector,
-            vector_model="" if vector is None else vector.model,
             roles=query.roles,
             since=query.since,
             until=query.until,
             thread=query.conversation_id,
-            before_seq=None if query.before_run_id is None else turns.first_of_run(tx, actor, query.before_run_id),
-            by_words=query.by_words or vector is None,
+            by_words=query.by_words,
         )
-        return search.candidates(tx, self._shelves, scope, wanted, max(CANDIDATES, query.offset + query.limit))
+        asked = await self._embedding.queries(actor, handles, wanted)
+        return await self._store.read(self._find, actor, asked, query)
 
-    async def _index_words(self, actor: Actor, agent_id: str) -> None:
+    def _find(self, tx: Transaction, actor: Actor, asked: dict[ScopeKey, Wanted], query: RecallQuery) -> RecallPage:
+        if query.before_run_id is not None:
+            first = turns.first_of_run(tx, actor, query.before_run_id)
+            asked = {key: replace(wanted, before_seq=first) for key, wanted in asked.items()}
+        found = search.among(tx, actor, self._shelves, asked, query.offset + query.limit)
+        ranked = fuse(found.candidates)[query.offset : query.offset + query.limit]
+        stored = turns.by_seqs(tx, actor, [item.seq for item in ranked])
+        hits = tuple(_hit(stored[item.seq], item) for item in ranked if item.seq in stored)
+        return RecallPage(hits=hits, total=found.total)
+
+    async def _index_words(self, actor: Actor, agent_ids: Sequence[str]) -> None:
         """Index what was said since the last time."""
-        state = await self._store.read(turns.recall_state, actor, agent_id)
-        while not state.is_empty:
-            state = await self._store.write(turns.catch_up, actor, agent_id)
+        for agent_id in await self._store.read(_behind, actor, agent_ids):
+            while not (await self._store.write(turns.catch_up, actor, agent_id)).is_empty:
+                pass
 
     async def close(self) -> None:
         """End what goes on in the background."""
@@ -130,12 +124,16 @@ class Recall:
         """Catch up in the background, with words and meaning."""
         try:
             agent = await self._store.read(agents.get, actor, agent_id)
-            await self._index_words(actor, agent_id)
+            await self._index_words(actor, [agent_id])
             await self._embedding.catch_up(actor, ScopeKey(ScopeKind.AGENT, agent_id), agent.embedding)
         except NotFound:
             return
         except LociError:
             return  # a model that fails now is asked again before the next search
+
+
+def _behind(tx: Transaction, actor: Actor, agent_ids: Sequence[str]) -> list[str]:
+    return [agent_id for agent_id in agent_ids if not turns.recall_state(tx, actor, agent_id).is_empty]
 
 
 def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:

@@ -23,6 +23,8 @@ BUILT_IN = EmbeddingInfo(
 BATCH_TEXTS = 100
 TEXT_CHARS_MAX = 16_000
 """Longer texts are cut for a remote model: most read 8,192 tokens or less, and refuse the whole batch otherwise."""
+AT_ONCE_CHARS = 200
+"""The built-in model takes no longer for so much than a thread takes to begin."""
 
 _RETRIES_MAX = 2
 _FIRST_DELAY_S = 0.5
@@ -47,7 +49,9 @@ class BuiltInEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """One vector a text, in order."""
-        return await asyncio.to_thread(self._embed, texts) if texts else []
+        if self._loaded is not None and sum(map(len, texts)) <= AT_ONCE_CHARS:
+            return self._loaded.embed(texts)
+        return await asyncio.to_thread(self._embed, texts)
 
     def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         with self._loading:

@@ -8,18 +8,19 @@ doi:10.1561/1500000019). In talk, the turns next to a text lend it part of their
 Vectors: signs choose, whole vectors decide (see `shelf`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loci.store import vectors
+from loci.store import scopes, vectors
 from loci.store.base import Transaction
-from loci.store.scopes import ROLE_NUMBERS, Scope, ScopeKind, microseconds, thread_number
+from loci.store.scopes import ROLE_NUMBERS, Scope, ScopeKey, ScopeKind, microseconds, thread_number
 from loci.store.shelf import Indexes, Shelf, Shelves, read_numbers
 from loci.store.terms import Term, match_expression, query_terms
+from loci.types.actor import Actor
 from loci.types.messages import Role
 
 POSTINGS = {
@@ -32,9 +33,12 @@ select group_concat(passage_seq) as seq from passage_tags where archive_id = :ar
 
 POSTINGS_MAX = 20_000
 """A word that more texts hold than this says little: only the newest of them count."""
-RESCORED_MIN = 300
+COUNT_MIN = 60
+NEAR_MIN, RESCORED_MIN = 1_000, 256
+"""So many texts the signs alone choose, and so many of these are fetched."""
 NEIGHBOUR_WEIGHT = 0.3
 
+_SAMPLED = 64
 _SATURATION = 1.2
 _LENGTH_SHARE = 0.3
 
@@ -55,6 +59,7 @@ class Wanted:
     tags: tuple[str, ...] = ()
     match_all_tags: bool = False
     by_words: bool = True
+    """False: by the vector alone, where there is one to compare with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,15 @@ class Found:
     total: int
 
 
+def among(tx: Transaction, actor: Actor, shelves: Shelves, asked: Mapping[ScopeKey, Wanted], count: int) -> Found:
+    """The candidates for the `count` best texts of several scopes, with what to look for in each."""
+    there = [(scope, wanted) for key, wanted in asked.items() if (scope := scopes.find(tx, actor, key)) is not None]
+    found = [candidates(tx, shelves, scope, wanted, max(COUNT_MIN, count)) for scope, wanted in there]
+    return Found(
+        candidates=[item for part in found for item in part.candidates], total=sum(part.total for part in found)
+    )
+
+
 def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, count: int) -> Found:
     """The `count` best texts by words and the `count` best by vector, together. Filters apply before."""
     query = wanted.vector if _is_comparable(tx, scope, wanted) else None
@@ -86,7 +100,7 @@ def candidates(tx: Transaction, shelves: Shelves, scope: Scope, wanted: Wanted, 
     allowed = _allowed(tx, scope, shelf, wanted)
     if shelf.size == 0:
         return Found(candidates=[], total=0)
-    terms = query_terms(wanted.text) if wanted.by_words else []
+    terms = query_terms(wanted.text) if wanted.by_words or query is None else []
     by_words = _word_scores(tx, scope, shelf, terms)
     if allowed is not None:
         by_words[~allowed] = 0.0
@@ -151,19 +165,16 @@ def _word_scores(tx: Transaction, scope: Scope, shelf: Shelf, terms: Sequence[Te
     scores = np.zeros(shelf.size)
     if not terms:
         return scores
-    mean = max(1.0, float(shelf.words.mean()))
-    asked = 0.0
+    holding = [shelf.indexes_of(_postings(tx, scope, term)) for term in terms]
+    rarities = [float(np.log1p((shelf.size - len(at) + 0.5) / (len(at) + 0.5))) for at in holding]
     scratch = np.zeros(shelf.size)
-    for term in terms:
-        at = shelf.indexes_of(_postings(tx, scope, term))
-        rarity = float(np.log1p((shelf.size - len(at) + 0.5) / (len(at) + 0.5)))
-        asked += rarity
-        times = np.ones(len(at))
+    for there, rarity in zip(holding, rarities, strict=True):
+        at, times = there, np.ones(len(there))
         if scope.key.kind is ScopeKind.AGENT:
-            at, times = _with_neighbours(at, shelf, scratch)
-        length = 1.0 - _LENGTH_SHARE + _LENGTH_SHARE * np.minimum(shelf.words[at] / mean, 10.0)
-        scores[at] += rarity * times * (_SATURATION + 1) / (times + _SATURATION * length)
-    return scores / asked
+            at, times = _with_neighbours(there, shelf, scratch)
+        length = 1.0 - _LENGTH_SHARE + _LENGTH_SHARE * np.minimum(shelf.words[at] / shelf.words_mean, 10.0)
+        scores[at] += rarity / sum(rarities) * times * (_SATURATION + 1) / (times + _SATURATION * length)
+    return scores
 
 
 def _with_neighbours(at: Indexes, shelf: Shelf, scratch: NDArray[np.float64]) -> tuple[Indexes, NDArray[np.float64]]:
@@ -222,10 +233,24 @@ def _nearest_codes(shelf: Shelf, dense: _Dense) -> Indexes:
     distance = np.zeros(len(seqs), np.uint16)
     for column in range(codes.shape[1]):
         distance += np.bitwise_count(codes[:, column] ^ query[column])
-    # Distances are few different numbers, so the one where enough texts are nearer is found by counting.
-    within = np.cumsum(np.bincount(distance))
-    limit = np.searchsorted(within, max(RESCORED_MIN, 2 * dense.count))
-    return seqs[distance <= limit]
+    near = _smallest(distance, max(NEAR_MIN, 4 * dense.count))
+    # Held against the query's own numbers, not only its signs, the signs tell better which ones to fetch.
+    signs = np.unpackbits(np.ascontiguousarray(codes[near]).view(np.uint8), axis=1, count=len(dense.query))
+    promise = np.vecdot(signs.astype(np.float32), dense.query)
+    return seqs[near[_largest(promise, max(RESCORED_MIN, 2 * dense.count))]]
+
+
+def _smallest(distance: NDArray[np.uint16], count: int) -> Indexes:
+    """The indexes of the `count` smallest, and of those that equal the last of them.
+
+    Distances are few different numbers, so that one is found by counting, and a sample tells how far it is worth it.
+    """
+    within = np.cumsum(np.bincount(distance[::_SAMPLED]))
+    near = np.flatnonzero(distance <= np.searchsorted(within, 2 * count / _SAMPLED + 8))
+    if len(near) < count:
+        near = np.arange(len(distance))
+    within = np.cumsum(np.bincount(distance[near]))
+    return near[distance[near] <= np.searchsorted(within, count)]
 
 
 def _largest(scores: NDArray[np.float64] | NDArray[np.float32], count: int) -> Indexes:

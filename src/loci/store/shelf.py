@@ -20,11 +20,13 @@ from loci.store.scopes import Scope
 Indexes: TypeAlias = NDArray[np.int64]
 
 SHELF_ROWS = """
-select group_concat(seq) as seq, group_concat(role) as role, group_concat(thread) as thread,
+select group_concat(seq) as seqs, group_concat(role) as roles, group_concat(thread) as threads,
     group_concat(words) as words, group_concat(at_us) as at_us
 from (select seq, role, thread, words, at_us from search_rows where scope = :scope and seq > :seq order by seq)"""
 SHELF_SEQS = """
 select group_concat(seq) as seq from (select seq from search_rows where scope = :scope order by seq)"""
+
+_COLUMNS = ("seqs", "roles", "threads", "words", "at_us")
 
 EXACT_TEXTS_MAX = 3_000
 """Up to so many vectors are fetched and compared exactly; above, signs choose which ones to fetch."""
@@ -42,6 +44,8 @@ class Shelf:
     roles: Indexes
     threads: Indexes
     words: Indexes
+    words_mean: float = 1.0
+    """At least 1."""
     at_us: Indexes
     before: Indexes
     """For each text the index of the one before it in its thread, -1 for none."""
@@ -125,23 +129,12 @@ def _bring_up_to_date(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
         shelf = _thin(tx, scope, shelf)
     last = int(shelf.seqs[-1]) if shelf.size else 0
     row = tx.one(SHELF_ROWS, {"scope": scope.number, "seq": last})
-    if row is None or row["seq"] is None:
+    if row is None or row["seqs"] is None:
         return shelf
-    new = {name: read_numbers(row[name]) for name in ("seq", "role", "thread", "words", "at_us")}
-    seqs = np.concatenate((shelf.seqs, new["seq"]))
-    threads = np.concatenate((shelf.threads, new["thread"]))
-    before = _neighbours(threads) if len(new["seq"]) > _FEW else _append_neighbours(shelf, threads)
-    return replace(
-        shelf,
-        seqs=seqs,
-        table=_table(seqs),
-        roles=np.concatenate((shelf.roles, new["role"])),
-        threads=threads,
-        words=np.concatenate((shelf.words, new["words"])),
-        at_us=np.concatenate((shelf.at_us, new["at_us"])),
-        before=before,
-        after=_mirrored(before),
-    )
+    columns = {name: np.concatenate((getattr(shelf, name), read_numbers(row[name]))) for name in _COLUMNS}
+    threads = columns["threads"]
+    before = _append_neighbours(shelf, threads) if len(threads) - shelf.size <= _FEW else _neighbours(threads)
+    return _of_columns(shelf, columns, before)
 
 
 def _thin(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
@@ -151,22 +144,16 @@ def _thin(tx: Transaction, scope: Scope, shelf: Shelf) -> Shelf:
     keep = np.isin(shelf.seqs, there, assume_unique=True)
     known = scope.vectors_through_seq if scope.model is not None and scope.model == shelf.model else 0
     coded = np.isin(shelf.code_seqs, there, assume_unique=True) & (shelf.code_seqs <= known)
-    seqs, threads = shelf.seqs[keep], shelf.threads[keep]
-    before = _neighbours(threads)
-    return Shelf(
-        generation=scope.generation,
-        seqs=seqs,
-        table=_table(seqs),
-        roles=shelf.roles[keep],
-        threads=threads,
-        words=shelf.words[keep],
-        at_us=shelf.at_us[keep],
-        before=before,
-        after=_mirrored(before),
-        model=shelf.model,
-        code_seqs=shelf.code_seqs[coded],
-        codes=shelf.codes[coded],
-    )
+    columns = {name: getattr(shelf, name)[keep] for name in _COLUMNS}
+    shelf = replace(shelf, generation=scope.generation, code_seqs=shelf.code_seqs[coded], codes=shelf.codes[coded])
+    return _of_columns(shelf, columns, _neighbours(columns["threads"]))
+
+
+def _of_columns(shelf: Shelf, columns: dict[str, Indexes], before: Indexes) -> Shelf:
+    """The shelf with these columns instead of its own, and what follows from them."""
+    mean = float(columns["words"].mean()) if len(columns["words"]) else 0.0
+    table, after = _table(columns["seqs"]), _mirrored(before)
+    return replace(shelf, **columns, words_mean=max(1.0, mean), table=table, before=before, after=after)
 
 
 def _bring_up_codes(tx: Transaction, scope: Scope, shelf: Shelf, dimensions: int) -> Shelf:

@@ -60,7 +60,8 @@ class Vectors:
 
     def compare(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cosine of each row with a query of unit length."""
-        return (self.matrix.astype(np.float32) @ query) * self.scales
+        # Not `@`, which starts threads for it and waits for them: on a busy machine 68 ms instead of 0.1.
+        return np.vecdot(self.matrix.astype(np.float32), query) * self.scales
 
 
 def model_number(tx: Transaction, name: str) -> int | None:

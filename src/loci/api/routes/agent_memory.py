@@ -226,7 +226,6 @@ async def search_passages(  # noqa: PLR0917  one argument for each query paramet
     end_datetime: Moment | None = None,
 ) -> Response:
     """Find notes by meaning and words, the best first."""
-    await services.store.read(agents.get, actor, agent_id)
     wanted = ArchiveQuery(
         text=query,
         tags=tuple(tags or ()),
