@@ -101,6 +101,7 @@ async def test_a_change_touches_only_what_it_names(tmp_path):
         assert (agent.name, agent.description, agent.tags, agent.timezone) == ("Bea", None, [], "Asia/Tokyo")
         assert agent.llm_config.context_window == 5_000
         assert agent.hidden is True
+        assert (await client.sdk.agents.update(made.id, project_id="garden")).project_id == "garden"
         assert agent.metadata == {"k": 1}
         assert agent.system == made.system
         assert {tool.id for tool in agent.tools} == {tool.id for tool in made.tools}

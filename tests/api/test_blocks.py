@@ -9,13 +9,22 @@ from tests.api.clients import MISSING, client_of
 async def test_a_block_lives_on_its_own(tmp_path):
     async with client_of(tmp_path) as client:
         made = await client.sdk.blocks.create(
-            label="project", value="Loci", limit=500, description="What we build.", metadata={"k": 1}, tags=["x"]
+            label="project",
+            value="Loci",
+            limit=500,
+            description="What we build.",
+            metadata={"k": 1},
+            tags=["x"],
+            project_id="garden",
         )
         read = await client.sdk.blocks.retrieve(made.id)
         assert read == made
         assert (read.label, read.value, read.limit, read.description) == ("project", "Loci", 500, "What we build.")
         assert (read.metadata, read.tags, read.read_only) == ({"k": 1}, ["x"], False)
+        assert [block.id async for block in client.sdk.blocks.list(project_id="garden")] == [made.id]
         changed = await client.sdk.blocks.update(made.id, value="Loci!", read_only=True)
+        assert changed.project_id == "garden"
+        assert (await client.sdk.blocks.update(made.id, project_id="house")).project_id == "house"
         assert (changed.value, changed.read_only, changed.limit, changed.tags) == ("Loci!", True, 500, ["x"])
         await client.sdk.blocks.delete(made.id)
         with pytest.raises(letta_client.NotFoundError):

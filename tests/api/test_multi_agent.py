@@ -13,12 +13,10 @@ from loci.model.scripted import failure
 from loci.testing.agents import standard_agent
 from loci.testing.stores import OTHER_ACTOR
 from loci.tools.base import BuiltinTool
-from loci.tools.builtin.agents import AGENTS_MAX, ASK, ASK_TAGGED, TELL, agent_builtins
+from loci.tools.builtin.agents import AGENTS_MAX, ASK, ASK_TAGGED, MULTI_AGENT_TOOLS, TELL, agent_builtins
 from loci.types.messages import ToolCall, Trust
 from loci.types.tools import RequiresApproval
 from tests.api.talk import Talk, talking
-
-SPEAKING_TOOLS = (ASK.name, TELL.name, ASK_TAGGED.name)
 
 
 def to(name: str, agent_id: str, message: str = "What colour?", call_id: str = "call-1") -> list[ToolCall]:
@@ -31,7 +29,7 @@ def to_tagged(every: list[str], some: list[str]) -> list[ToolCall]:
 
 
 async def made(talk: Talk, name: str, **wanted: Any) -> str:
-    fields: dict[str, Any] = {"name": name, "tools": list(SPEAKING_TOOLS), "model": "scripted/default"}
+    fields: dict[str, Any] = {"name": name, "tools": list(MULTI_AGENT_TOOLS), "model": "scripted/default"}
     agent = await talk.sdk.agents.create(**(fields | wanted))
     return agent.id
 
@@ -42,6 +40,13 @@ def prompt_of(request: Any) -> str:
 
 def returned(answer: Any) -> list[Any]:
     return [item for item in answer.messages if item.message_type == "tool_return_message"]
+
+
+async def test_all_of_these_tools_come_with_one_word(tmp_path):
+    async with talking(tmp_path) as talk:
+        wanted = {"include_base_tools": False, "include_multi_agent_tools": True}
+        agent = (await talk.http.post("/v1/agents/", json=wanted)).json()
+        assert {tool["name"] for tool in agent["tools"]} == set(MULTI_AGENT_TOOLS)
 
 
 async def test_an_agent_asks_another_and_reads_its_answer(tmp_path):
@@ -73,7 +78,7 @@ async def test_the_tools_are_stored_as_those_of_many_agents(tmp_path):
     async with talking(tmp_path) as talk:
         listed = await talk.sdk.tools.list(limit=200)
         types = {tool.name: tool.tool_type for tool in listed.items}
-        assert {types[name] for name in SPEAKING_TOOLS} == {"letta_multi_agent_core"}
+        assert {types[name] for name in MULTI_AGENT_TOOLS} == {"letta_multi_agent_core"}
 
 
 async def test_telling_does_not_wait(tmp_path):

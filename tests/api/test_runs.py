@@ -70,6 +70,17 @@ async def test_judging_a_step_and_finding_it(tmp_path):
         assert len((await talk.sdk.steps.list(end_date="2020-01-01T00:00:00Z")).items) == 0
 
 
+async def test_steps_are_found_by_the_model_that_they_show_and_by_the_project_of_their_agent(tmp_path):
+    async with talking(tmp_path) as talk:
+        await talk.say("Hi", "Hello.")
+        await talk.sdk.agents.update(talk.agent_id, project_id="garden")
+        (step,) = (await talk.sdk.steps.list(agent_id=talk.agent_id)).items
+        for chosen in ({"model": step.model}, {"model": step.model_handle}, {"project_id": "garden"}):
+            assert [found.id for found in (await talk.sdk.steps.list(**chosen)).items] == [step.id]
+        for other in ({"model": "other"}, {"model": "efault"}, {"project_id": "house"}):
+            assert (await talk.sdk.steps.list(**other)).items == []
+
+
 async def test_runs_are_listed_filtered_and_paged(tmp_path):
     async with talking(tmp_path) as talk:
         for number in range(3):

@@ -83,9 +83,13 @@ async def test_tools_are_listed_chosen_and_counted(tmp_path):
         assert len(everything) == await client.get("/v1/tools/count")
         assert len({tool.id for tool in everything}) == len(everything)
         assert await client.get("/v1/tools/count", return_only_letta_tools=True) == len(everything) - 2
+        assert await client.get("/v1/tools/count", exclude_letta_tools=True) == 2
         hits = await client.sdk.tools.search(query="die")
         assert [hit.tool.name for hit in hits] == ["roll"]
         assert [hit.tool.name for hit in await client.sdk.tools.search(tags=["games"])] == ["roll"]
+        asked = await client.sdk.tools.search(query="Where can I fetch a page of the web?", limit=3)
+        assert asked[0].tool.name == "fetch_webpage"
+        assert [hit.tool.name for hit in await client.sdk.tools.search(tags=["games"], limit=1)] == ["roll"]
 
 
 async def test_the_base_tools_come_back_when_asked(tmp_path):

@@ -113,7 +113,7 @@ async def test_agents_notice_when_a_tool_of_theirs_changes_or_goes(tmp_path):
         (ToolFilter(search="%"), []),
         (ToolFilter(tool_types=("custom",)), ["grep", "Weather_NOW"]),
         (ToolFilter(exclude_tool_types=("custom",)), ["memory_insert"]),
-        (ToolFilter(letta_only=True), ["memory_insert"]),
+        (ToolFilter(letta=True), ["memory_insert"]),
     ],
 )
 async def test_a_list_holds_what_the_filter_lets_through(tmp_path, chosen, names):

@@ -45,22 +45,11 @@ class NewBlock:
     metadata: JsonObject = field(default_factory=lambda: EMPTY)
     template_name: str | None = None
     is_template: bool = False
+    project_id: str | None = None
 
     def block(self) -> Block:
         """The block, with an id of its own."""
-        return Block(
-            id=new_id("block"),
-            label=self.label,
-            value=self.value,
-            description=self.description,
-            limit_chars=self.limit_chars,
-            read_only=self.read_only,
-            hidden=self.hidden,
-            tags=self.tags,
-            metadata=self.metadata,
-            template_name=self.template_name,
-            is_template=self.is_template,
-        )
+        return Block(id=new_id("block"), **{name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

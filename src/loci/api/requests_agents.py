@@ -10,6 +10,7 @@ from loci.agent.creating import FirstMessage, NewAgent, NewBlock
 from loci.agent.settings import merged
 from loci.api.wire_requests import Content, parts_of
 from loci.store.rules import rule_from_json
+from loci.tools.builtin.agents import MULTI_AGENT_TOOLS
 from loci.types.agents import AgentType, CompactionMode, CompactionSettings, ModelSettings
 from loci.types.json import JsonObject
 from loci.types.memory import BLOCK_LIMIT_CHARS, LABEL_PATTERN
@@ -48,6 +49,7 @@ class BlockFields(Body):
     metadata: Object | None = None
     template_name: Name | None = None
     is_template: bool | None = None
+    project_id: Name | None = None
 
 
 class BlockIn(BlockFields):
@@ -69,6 +71,7 @@ class BlockIn(BlockFields):
             metadata=cast("JsonObject", self.metadata or {}),
             template_name=self.template_name,
             is_template=self.is_template or False,
+            project_id=self.project_id,
         )
 
 
@@ -180,6 +183,7 @@ class AgentIn(AgentFields):
     memory_blocks: Annotated[list[BlockIn], Field(max_length=LIST_MAX)] | None = None
     tools: Names | None = None
     include_base_tools: bool | None = True
+    include_multi_agent_tools: bool | None = None
     include_base_tool_rules: bool | None = None
     initial_message_sequence: Annotated[list[FirstMessageIn], Field(max_length=LIST_MAX)] | None = None
 
@@ -196,7 +200,7 @@ class AgentIn(AgentFields):
             description=self.description,
             blocks=tuple(block.new_block() for block in self.memory_blocks or ()),
             block_ids=tuple(self.block_ids or ()),
-            tool_names=tuple(self.tools or ()),
+            tool_names=(*(self.tools or ()), *(MULTI_AGENT_TOOLS if self.include_multi_agent_tools else ())),
             tool_ids=tuple(self.tool_ids or ()),
             include_base_tools=self.include_base_tools is not False,
             include_base_tool_rules=self.include_base_tool_rules,

@@ -57,13 +57,13 @@ def wire_identity(identity: Identity) -> WireObject:
     }
 
 
-def wire_block(block: Block, *, project_id: str | None = None) -> WireObject:
+def wire_block(block: Block) -> WireObject:
     """A block."""
     return {
         "id": block.id,
         "value": block.value,
         "limit": block.limit_chars,
-        "project_id": project_id,
+        "project_id": block.project_id,
         "template_name": block.template_name,
         "is_template": block.is_template,
         "template_id": None,

@@ -68,6 +68,7 @@ def snapshot(block: Block) -> JsonObject:
         "metadata": block.metadata,
         "template_name": block.template_name,
         "is_template": block.is_template,
+        "project_id": block.project_id,
         "version": block.version,
     }
 
@@ -76,7 +77,7 @@ def from_snapshot(block_id: str, state: JsonObject) -> Block:
     """The block that the journal kept."""
     metadata, tags, version = state.get("metadata"), state.get("tags"), state.get("version")
     limit_chars, description, hidden = state.get("limit_chars"), state.get("description"), state.get("hidden")
-    template_name = state.get("template_name")
+    template_name, project_id = state.get("template_name"), state.get("project_id")
     return Block(
         id=block_id,
         label=str(state.get("label") or ""),
@@ -89,6 +90,7 @@ def from_snapshot(block_id: str, state: JsonObject) -> Block:
         metadata=metadata if isinstance(metadata, Mapping) else {},
         template_name=template_name if isinstance(template_name, str) else None,
         is_template=state.get("is_template") is True,
+        project_id=project_id if isinstance(project_id, str) else None,
         version=version if isinstance(version, int) else 1,
     )
 

@@ -60,9 +60,10 @@ def set_transaction(tx: Transaction, actor: Actor, step_id: str, transaction_id:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFilter:
-    """Which steps to list. None means any; times are of the steps' beginning."""
+    """Which steps to list. None means any; times are of their beginning; `model` is a handle, or only its name."""
 
     agent_id: str | None = None
+    project_id: str | None = None
     model: str | None = None
     feedback: Feedback | None = None
     has_feedback: bool | None = None
@@ -75,7 +76,9 @@ class StepFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> list[Step]:
     """One page of steps by time. Raises NotFound for a cursor that is not a step."""
-    where = _ROWS.where(actor).equal("s.", agent_id=chosen.agent_id, model=chosen.model, feedback=chosen.feedback)
+    where = _ROWS.where(actor).equal("s.", agent_id=chosen.agent_id, feedback=chosen.feedback)
+    where.also("(s.model = :model or substr(s.model, -1 - length(:model)) = '/' || :model)", model=chosen.model)
+    where.also("s.agent_id in (select id from agents where project_id = :project)", project=chosen.project_id)
     where.also("s.created_at >= :since", since=maybe_time_text(chosen.since))
     where.also("s.created_at < :until", until=maybe_time_text(chosen.until))
     if chosen.has_feedback is not None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from loci.store import journal
 from loci.store.base import Transaction
 from loci.store.page import Where
-from loci.store.rows import Record, time_text, within
+from loci.store.rows import Record, bit, time_text, within
 from loci.types.actor import Actor
 from loci.types.memory import Author, JournalEntry, Subject
 from loci.types.paging import Page
@@ -69,7 +69,8 @@ class ToolFilter:
     search: str | None = None
     tool_types: tuple[str, ...] | None = None
     exclude_tool_types: tuple[str, ...] | None = None
-    letta_only: bool = False
+    letta: bool | None = None
+    """Whether they come with the server."""
 
 
 def listing(tx: Transaction, actor: Actor, chosen: ToolFilter, page: Page) -> list[Tool]:
@@ -87,7 +88,7 @@ def _where(actor: Actor, chosen: ToolFilter) -> Where:
     where.having("t.name || ' ' || t.description", "search", chosen.search)
     where.among("t.name", "names", chosen.names).among("t.id", "ids", chosen.tool_ids)
     where.among("t.tool_type", "types", chosen.tool_types).among("t.tool_type not", "others", chosen.exclude_tool_types)
-    return where.also("t.tool_type like 'letta%'") if chosen.letta_only else where
+    return where.also("(t.tool_type like 'letta%') = :letta", letta=bit(chosen.letta))
 
 
 def insert(tx: Transaction, actor: Actor, author: Author, tool: Tool, now: datetime) -> Tool:

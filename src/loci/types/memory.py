@@ -30,6 +30,7 @@ class Block:
     metadata: JsonObject = field(default_factory=lambda: EMPTY)
     template_name: str | None = None
     is_template: bool = False
+    project_id: str | None = None
     version: int = 1
     created_at: datetime | None = None
     updated_at: datetime | None = None

@@ -44,6 +44,7 @@ class BlockChangeIn(BlockFields):
                 "metadata",
                 "template_name",
                 "is_template",
+                "project_id",
             )
             if name in self.model_fields_set and (getattr(self, name) is not None or name in ("description", "hidden"))
         }

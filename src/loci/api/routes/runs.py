@@ -196,6 +196,7 @@ async def list_steps(
     wanted: AskedList,
     *,
     agent_id: str | None = None,
+    project_id: str | None = None,
     model: str | None = None,
     feedback: Literal["positive", "negative"] | None = None,
     has_feedback: bool | None = None,
@@ -207,6 +208,7 @@ async def list_steps(
     """Steps by time, the newest first."""
     chosen = StepFilter(
         agent_id=agent_id,
+        project_id=project_id,
         model=model,
         feedback=feedback,
         has_feedback=has_feedback,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
@@ -20,12 +20,13 @@ from loci.errors import BadRequest
 from loci.ids import new_id
 from loci.store import tools
 from loci.store.base import Transaction
+from loci.store.terms import query_terms
 from loci.store.tools import ToolFilter
 from loci.tools.registry import ensure_builtins
 from loci.tools.schema import schema_from_source
 from loci.types import actor as actors
 from loci.types.json import JsonObject
-from loci.types.paging import Page
+from loci.types.paging import PAGE_MAX_ROWS, Page
 from loci.types.tools import Tool, ToolType
 
 router = new_router("tools")
@@ -117,13 +118,8 @@ def _upsert(tx: Transaction, actor: actors.Actor, body: ToolIn, now: datetime) -
 
 
 @router.post("/tools", response_model=ToolShape)
-async def create_tool(body: ToolIn, services: Services, actor: Actor) -> Response:
-    """Store a tool from its source. One of the same name is replaced."""
-    return json_answer(wire_tool(await services.store.write(_upsert, actor, body, services.clock.now())))
-
-
 @router.put("/tools", response_model=ToolShape)
-async def upsert_tool(body: ToolIn, services: Services, actor: Actor) -> Response:
+async def create_tool(body: ToolIn, services: Services, actor: Actor) -> Response:
     """Store a tool from its source. One of the same name is replaced."""
     return json_answer(wire_tool(await services.store.write(_upsert, actor, body, services.clock.now())))
 
@@ -131,15 +127,15 @@ async def upsert_tool(body: ToolIn, services: Services, actor: Actor) -> Respons
 List = Annotated[list[str] | None, Query()]
 
 
-def _chosen(
-    name: str | None,
-    names: list[str] | None,
-    tool_ids: list[str] | None,
-    search: str | None,
-    tool_types: list[str] | None,
-    exclude_tool_types: list[str] | None,
-    *,
-    letta_only: bool,
+async def _chosen(  # noqa: PLR0917  one argument for each query parameter
+    name: str | None = None,
+    names: List = None,
+    tool_ids: List = None,
+    search: str | None = None,
+    tool_types: List = None,
+    exclude_tool_types: List = None,
+    return_only_letta_tools: bool = False,
+    exclude_letta_tools: bool | None = False,
 ) -> ToolFilter:
     return ToolFilter(
         name=name,
@@ -148,43 +144,23 @@ def _chosen(
         search=search,
         tool_types=tuple(tool_types) if tool_types else None,
         exclude_tool_types=tuple(exclude_tool_types) if exclude_tool_types else None,
-        letta_only=letta_only,
+        letta=True if return_only_letta_tools else False if exclude_letta_tools else None,
     )
 
 
+Chosen = Annotated[ToolFilter, Depends(_chosen)]
+
+
 @router.get("/tools", response_model=list[ToolShape])
-async def list_tools(  # noqa: PLR0917  one argument for each query parameter
-    services: Services,
-    actor: Actor,
-    page: NewestFirst,
-    name: str | None = None,
-    names: List = None,
-    tool_ids: List = None,
-    search: str | None = None,
-    tool_types: List = None,
-    exclude_tool_types: List = None,
-    return_only_letta_tools: bool = False,
-) -> Response:
+async def list_tools(services: Services, actor: Actor, page: NewestFirst, chosen: Chosen) -> Response:
     """Tools, the newest first unless asked otherwise."""
-    chosen = _chosen(name, names, tool_ids, search, tool_types, exclude_tool_types, letta_only=return_only_letta_tools)
     found = await services.store.read(tools.listing, actor, chosen, page)
     return json_answer([wire_tool(tool) for tool in found])
 
 
 @router.get("/tools/count", response_model=int)
-async def count_tools(  # noqa: PLR0917  one argument for each query parameter
-    services: Services,
-    actor: Actor,
-    name: str | None = None,
-    names: List = None,
-    tool_ids: List = None,
-    search: str | None = None,
-    tool_types: List = None,
-    exclude_tool_types: List = None,
-    return_only_letta_tools: bool = False,
-) -> Response:
+async def count_tools(services: Services, actor: Actor, chosen: Chosen) -> Response:
     """How many tools there are."""
-    chosen = _chosen(name, names, tool_ids, search, tool_types, exclude_tool_types, letta_only=return_only_letta_tools)
     return json_answer(await services.store.read(tools.count, actor, chosen))
 
 
@@ -200,11 +176,15 @@ class ToolSearchIn(Body):
 
 @router.post("/tools/search", response_model=list[FoundToolShape])
 async def search_tools(body: ToolSearchIn, services: Services, actor: Actor) -> Response:
-    """Find tools by a part of their name or description."""
-    chosen = ToolFilter(search=body.query, tool_types=tuple(body.tool_types) if body.tool_types else None)
-    found = await services.store.read(tools.listing, actor, chosen, Page(limit_rows=body.limit))
-    wanted = set(body.tags or ())
-    hits = [tool for tool in found if not wanted or wanted & set(tool.tags)]
+    """Find tools by the words of their names and descriptions: those with the most words of the query first."""
+    chosen = ToolFilter(tool_types=tuple(body.tool_types) if body.tool_types else None)
+    found = await services.store.read(tools.listing, actor, chosen, Page(limit_rows=PAGE_MAX_ROWS))
+    terms, tags = query_terms(body.query or ""), set(body.tags or ())
+    # A word of the name counts twice.
+    told = {tool.id: (tool.name.lower(), f"{tool.name} {tool.description}".lower()) for tool in found}
+    counts = {key: sum(term.text in text for term in terms for text in texts) for key, texts in told.items()}
+    hits = [tool for tool in found if (counts[tool.id] or not body.query) and (not tags or tags & set(tool.tags))]
+    hits.sort(key=lambda tool: -counts[tool.id])
     return json_answer(
         [
             {
@@ -214,7 +194,7 @@ async def search_tools(body: ToolSearchIn, services: Services, actor: Actor) -> 
                 "vector_rank": None,
                 "combined_score": 1.0 / n,
             }
-            for n, tool in enumerate(hits, 1)
+            for n, tool in enumerate(hits[: body.limit], 1)
         ]
     )
 
@@ -224,7 +204,7 @@ async def add_base_tools(services: Services, actor: Actor) -> Response:
     """Store the built-in tools, should any be missing."""
     now = services.clock.now()
     await services.store.write(ensure_builtins, actor, author_of(actor), services.builtins, now)
-    chosen = ToolFilter(letta_only=True)
+    chosen = ToolFilter(letta=True)
     found = await services.store.read(tools.listing, actor, chosen, Page(limit_rows=1_000))
     return json_answer([wire_tool(tool) for tool in found])
 

@@ -51,6 +51,8 @@ ASK_TAGGED = schema(
     "match_some",
 )
 
+MULTI_AGENT_TOOLS = tuple(tool.name for tool in (ASK, TELL, ASK_TAGGED))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
