@@ -40,14 +40,17 @@ async def test_what_the_client_brings_back_is_used(tmp_path):
         talk.plays("Two files.")
         returned: Any = {
             "type": "approval",
-            "approvals": [{"type": "tool", "tool_call_id": "call-1", "tool_return": "a b", "status": "success"}],
+            "approvals": [
+                {"type": "tool", "tool_call_id": "call-1", "tool_return": "a b", "status": "success"}
+                | {"stdout": ["a", "b"], "stderr": ["slow"]}
+            ],
         }
         answer = await talk.sdk.agents.messages.create(
             talk.agent_id, messages=[returned, {"role": "user", "content": "How many?"}], client_tools=[BASH]
         )
         assert answer.messages[-1].content == "Two files."
         results = [item for item in answer.messages if item.message_type == "tool_return_message"]
-        assert [item.tool_return for item in results] == ["a b"]
+        assert [(item.tool_return, item.stdout, item.stderr) for item in results] == [("a b", ["a", "b"], ["slow"])]
         listed = await talk.sdk.agents.messages.list(talk.agent_id)
         (response,) = [item for item in listed.items if item.message_type == "approval_response_message"]
         assert response.approvals[0].type == "tool"

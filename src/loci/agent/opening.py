@@ -23,6 +23,7 @@ from loci.store.base import Row, Transaction
 from loci.store.rows import flag, integer, maybe_text, text
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
+from loci.types.json import JsonValue
 from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolResult, Trust
 from loci.types.runs import Approval, ApprovalStatus, Run
 
@@ -262,8 +263,14 @@ def _stored_replies(rows: Sequence[Approval]) -> dict[str, ApprovalReply]:
                 reason=reason if isinstance(reason, str) else None,
                 result=result if isinstance(result, str) else None,
                 status="error" if row.answer.get("status") == "error" else "success",
+                stdout=_texts(row.answer.get("stdout")),
+                stderr=_texts(row.answer.get("stderr")),
             )
     return found
+
+
+def _texts(value: JsonValue) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _close_open_calls(tx: Transaction, turn: Turn, now: datetime) -> list[Message]:

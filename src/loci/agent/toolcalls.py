@@ -24,7 +24,7 @@ from loci.tools.arguments import fit, parse_arguments
 from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome, shortened
 from loci.types.json import EMPTY, JsonObject
 from loci.types.memory import ChangeSet
-from loci.types.messages import ToolCall, ToolResult, ToolStatus
+from loci.types.messages import ToolCall, ToolResult
 from loci.types.runs import Approval
 from loci.types.tools import Effect, Tool, ToolSchema
 
@@ -93,7 +93,8 @@ def _prepare_one(turn: Turn, kit: Kit, call: ToolCall, past: list[rules.PastCall
     tool = turn.bundle.tools.get(call.name)
     schema = client or (tool.schema() if tool else None)
     if reply is not None and reply.result is not None:
-        return Prepared(call=call, result=_client_result(call, reply.result, reply.status))
+        result = ToolResult(call.id, call.name, reply.result, reply.status, reply.stdout, reply.stderr)
+        return Prepared(call=call, result=result)
     if reply is not None and not reply.approve:
         reason = f" User reason: {reply.reason}" if reply.reason else ""
         return Prepared(call=call, result=error_result(call, f"Error: request to call tool denied.{reason}"))
@@ -246,7 +247,3 @@ def finish(call: ToolCall, outcome: ToolOutcome, limit_chars: int) -> ToolResult
 def error_result(call: ToolCall, text: str) -> ToolResult:
     """A result that tells the model what went wrong."""
     return ToolResult(call.id, call.name, text, "error")
-
-
-def _client_result(call: ToolCall, text: str, status: ToolStatus) -> ToolResult:
-    return ToolResult(call.id, call.name, text, status)
