@@ -162,7 +162,7 @@ def _assemble(
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
     folder_search, jobs = FolderSearch(store, models, clock), Jobs(store, clock)
     door = Door()
-    source_tools = _source_tools(settings, clock, store, vault, door)
+    source_tools = _source_tools(settings, clock, store, vault)
     builtins: dict[str, BuiltinTool] = {
         **CORE_BUILTINS,
         **memory_builtins(recall, archive),
@@ -217,11 +217,11 @@ def _assemble(
     )
 
 
-def _source_tools(settings: Settings, clock: Clock, store: Store, vault: Vault, door: Door) -> SourceRunner:
+def _source_tools(settings: Settings, clock: Clock, store: Store, vault: Vault) -> SourceRunner:
     return SourceRunner(
         store=store,
         vault=vault,
-        sandbox=build_sandbox(settings, door, clock),
+        sandbox=build_sandbox(settings, clock),
         kind="e2b" if settings.sandbox.kind == "e2b" else "local",
         hired=build_hired(settings, clock),
         network_allowed=settings.sandbox.network,
@@ -270,7 +270,7 @@ class Runners:
         return await chosen.run(tool, context, args)
 
 
-def build_sandbox(settings: Settings, door: Door, clock: Clock) -> Sandbox:
+def build_sandbox(settings: Settings, clock: Clock) -> Sandbox:
     """Where tools from source run, as the settings say."""
     asked = settings.sandbox
     bounds = Bounds(wall_s=asked.call_timeout_s)
@@ -280,6 +280,7 @@ def build_sandbox(settings: Settings, door: Door, clock: Clock) -> Sandbox:
         case "daytona":
             return RemoteSandbox(Daytona(asked.daytona, _door_to(asked, asked.daytona), clock), bounds)
         case _:
+            door = Door(allowed_hosts=frozenset(asked.hosts))  # for tools that are granted the network
             return LocalSandbox(Place(home=settings.home, choice=asked.kind, door=door, bounds=bounds))
 
 

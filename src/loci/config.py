@@ -54,8 +54,8 @@ E2B_DOMAIN, DAYTONA_URL = "e2b.app", "https://app.daytona.io/api"
 class SandboxSettings:
     """Where tools from source run. `kind`: one of SANDBOXES; `auto` is the strongest that this machine has.
 
-    `network`: whether a tool that asks for it may reach the public internet. `hosts`: private hosts that machines for
-    hire may be on.
+    `network`: whether a tool that asks for it may reach the public internet. `hosts`: private hosts that it may reach
+    then, too, and that machines for hire may be on.
     """
 
     kind: str = "auto"

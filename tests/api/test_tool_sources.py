@@ -9,6 +9,7 @@ from loci.config import SandboxSettings
 from loci.testing.live import live_settings
 from tests.api.clients import client_of
 from tests.api.talk import call, talking
+from tests.sandbox.wheels import offered
 
 ROLL = '''
 def roll(sides: int, times: int = 1) -> str:
@@ -39,6 +40,21 @@ def secrets() -> dict:
     import os
     return {name: value for name, value in os.environ.items() if name.isupper()}
 '''
+
+
+ASKING = '''
+def health() -> str:
+    """Ask the server how it is."""
+    return client.health()
+'''
+CLIENT = """
+import urllib.request
+class Letta:
+    def __init__(self, base_url, api_key):
+        self.asked = urllib.request.Request(base_url + "/v1/health/", headers={"x-key": api_key})
+    def health(self):
+        return urllib.request.urlopen(self.asked).read().decode() + self.asked.get_header("X-key")
+"""
 
 
 async def tried(client, source, args=None, **more):
@@ -123,6 +139,19 @@ async def test_a_tool_sees_the_secrets_of_its_agent_and_its_sandbox_and_no_other
         assert set(seen) - {"WEATHER_KEY", "SHARED", "LETTA_AGENT_ID"} <= {"PATH", "LANG", "HOME", "TMPDIR", "LC_CTYPE"}
         dry = await tried(client, SECRETS, env_vars={"ONLY": "here"})
         assert orjson.loads(dry["tool_return"])["ONLY"] == "here"
+
+
+async def test_a_tool_that_names_a_client_has_one_of_the_server_that_it_is_told(tmp_path, monkeypatch):
+    offered(tmp_path / "wheels", monkeypatch, name="letta_client", version="1.99", source=CLIENT)
+    settings = replace(live_settings(tmp_path), sandbox=SandboxSettings(hosts=("127.0.0.1",)))
+    async with client_of(tmp_path, settings=settings) as client:
+        if (await client.live.core.source_tools.sandbox.standing()).means != "namespaces":
+            pytest.skip("a tool can only be given the network with namespaces")
+        tool = await client.sdk.tools.create(source_code=ASKING, extra_body={"metadata_": {"network": True}})
+        told = {"LETTA_BASE_URL": client.live.url, "LETTA_API_KEY": "sk-1"}
+        agent = await client.sdk.agents.create(tool_ids=[tool.id], secrets=told)
+        done = await client.sdk.agents.tools.run("health", agent_id=agent.id, args={})
+        assert done.func_return == '{"version":"0.1.0","status":"ok"}sk-1'
 
 
 @pytest.mark.parametrize(

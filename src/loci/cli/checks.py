@@ -198,7 +198,7 @@ def git() -> Finding:
 async def sandbox(settings: Settings) -> Sequence[Finding]:
     """Whether tools from source can be run, and what keeps them apart from this machine: tried now."""
     clock = SystemClock()
-    found = [await _sandbox(build_sandbox(settings, Door(), clock))]
+    found = [await _sandbox(build_sandbox(settings, clock))]
     hired = build_hired(settings, clock)
     if hired is not None:
         seen = await _sandbox(hired)

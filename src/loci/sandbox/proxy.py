@@ -1,7 +1,7 @@
 """The way out for a program that was granted the network: an HTTP proxy through the guarded door.
 
 It listens inside the network namespace of the call, where nothing else is, and connects from outside of it: to
-addresses that the door has checked, never to this machine, its private networks or a metadata service.
+addresses that the door has checked: to this machine and private networks only where the operator names the host.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ ChangeSet, to be applied in the transaction that stores its result.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loci.errors import BadRequest, LociError, NotAvailable
 from loci.memory import edits
@@ -29,6 +29,7 @@ _LANGUAGES: Mapping[str, Language] = {
     "typescript": "typescript",
 }
 _STATE = "agent_state"
+_CLIENT, _ADDRESS, _CLIENT_PACKAGE = "client", "LETTA_BASE_URL", "letta-client"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,11 @@ class SourceRunner:
         settings = await self.store.read(self._settings, actor)
         common = settings.config.config if settings.config else EMPTY
         seconds = common.get("timeout")
-        own = {item.name: self.vault.open(actor, item.id, item.sealed) for item in settings.variables}
+        own = {item.name: self.vault.open(actor, item.id, item.sealed) for item in settings.variables} | {**variables}
+        needs = environment_of(tool, settings.config)
+        asks = language == "python" and _CLIENT in tool.source_code and own.get(_ADDRESS)
+        if asks and not any(item.startswith(_CLIENT_PACKAGE) for item in needs.pip):
+            needs = replace(needs, pip=(*needs.pip, f"{_CLIENT_PACKAGE}>=1,<2"))
         properties = tool.schema().parameters.get("properties")
         program = Program(
             source=tool.source_code,
@@ -96,8 +101,8 @@ class SourceRunner:
             args=args,
             order=tuple(properties) if isinstance(properties, Mapping) else (),
             agent_state=None if agent is None or shown is None else _state(agent, shown),
-            variables={**own, **variables},
-            environment=environment_of(tool, settings.config),
+            variables=own,
+            environment=needs,
             network=self._network(tool, settings.config),
             wall_s=float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None,
         )

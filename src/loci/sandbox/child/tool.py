@@ -104,15 +104,11 @@ def _load(source: str, folder: str) -> ModuleType:
 
 
 def _offer_client(source: str, module: ModuleType) -> None:
-    """`client`, for a tool that names it and was given a key and an address of its own."""
-    key, address = os.environ.get("LETTA_API_KEY"), os.environ.get("LETTA_BASE_URL")
-    if "client" not in source or not key or not address:
-        return
-    try:
+    """`client`, for a tool that names it and was told the address of a server."""
+    address = os.environ.get("LETTA_BASE_URL")
+    if address and "client" in source:
         letta = importlib.import_module("letta_client")
-    except ImportError:
-        return
-    module.__dict__["client"] = letta.Letta(base_url=address, api_key=key)
+        module.__dict__["client"] = letta.Letta(base_url=address, api_key=os.environ.get("LETTA_API_KEY", "none"))
 
 
 def _with_last_value(source: str) -> str:
