@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def test_the_main_groups_work_for_a_typescript_client(tmp_path: Path) -> None:
         process.kill()
 
 
+@cache
 def build() -> None:
     if not (FOLDER / "node_modules").is_dir():
         run(["npm", "ci", "--no-audit", "--no-fund"])
