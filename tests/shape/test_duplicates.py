@@ -1,7 +1,6 @@
 """No function stands twice. Two bodies are the same if they differ only in the names of parameters and locals."""
 
 import ast
-import copy
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -31,12 +30,13 @@ def normal_form(function: ast.FunctionDef | ast.AsyncFunctionDef, body: list[ast
     names = [node for part in body for node in ast.walk(part) if isinstance(node, ast.Name)]
     assigned = [name.id for name in names if isinstance(name.ctx, ast.Store)]
     numbers = {name: f"_{number}" for number, name in enumerate(dict.fromkeys([*arguments, *assigned]))}
-    renamed = [copy.deepcopy(part) for part in body]
-    for part in renamed:
-        for node in ast.walk(part):
-            if isinstance(node, ast.Name):
-                node.id = numbers.get(node.id, node.id)
-    return "\n".join(ast.dump(part) for part in renamed)
+    written = [name.id for name in names]
+    for name in names:
+        name.id = numbers.get(name.id, name.id)
+    dumped = "\n".join(ast.dump(part) for part in body)
+    for name, word in zip(names, written, strict=True):  # what stands within is looked at by itself, too
+        name.id = word
+    return dumped
 
 
 def test_no_function_stands_twice():
