@@ -85,6 +85,22 @@ async def test_the_prompt_stays_byte_for_byte_while_memory_does_not_change(room:
         assert list(later.messages)[: earlier.stable_count] == list(earlier.messages)[: earlier.stable_count]
 
 
+async def test_an_agent_is_told_which_day_it_is_from_the_first_turn_of_that_day_on(room: Bench) -> None:
+    await room.create(replace(standard_agent(), timezone="Asia/Tokyo"))
+    for hours in (0, 9, 9, 24):
+        await room.kit.clock.sleep(hours * 3600)
+        await room.send("hello", ["yes"])
+
+    prompts = [request.system for request in room.model.requests]
+    assert [line for prompt in prompts for line in prompt.splitlines() if "Today" in line] == [
+        "- Today is Thursday, 2026-01-01",
+        "- Today is Thursday, 2026-01-01",
+        "- Today is Friday, 2026-01-02",
+        "- Today is Saturday, 2026-01-03",
+    ]
+    assert prompts[0] == prompts[1]
+
+
 async def test_parallel_calls_are_answered_in_their_order_whatever_runs_first(room: Bench, outside: Outside) -> None:
     calls = [
         call("memory_insert", '{"label": "human", "new_string": "x"}', "c1"),

@@ -348,6 +348,8 @@ async def test_a_model_that_only_the_operator_knows_resolves():
         ("small", "openai/small"),
         ("opnai/small", "openai/small"),
         ("nowhere/x", "scripted/default"),
+        ("anthropic/claude", "Set ANTHROPIC_API_KEY and start the server again."),
+        ("vllm/x", "Set VLLM_BASE_URL and start the server again."),
         ("openai/", "openai/small"),
     ],
 )

@@ -328,13 +328,17 @@ async def test_a_fact_is_saved_once():
 
 async def test_a_summary_holds_what_was_said():
     history = (user("My dog is called Rex. He is old."), assistant(Text("Noted.")), user("We live in Oslo."))
-    finished = await answer(ScriptedModel(), request(*history, tools=(), system="Summarise the conversation."))
+    from_outside = request(*history, tools=(), system="Summarise the conversation.")
+    own = request(*history, user("Write a summary."), tools=(INSERT,), tool_choice="none")
 
-    assert finished.parts[0].text.splitlines()[1:] == [  # pyright: ignore[reportAttributeAccessIssue]
-        "User: My dog is called Rex.",
-        "Agent: Noted.",
-        "User: We live in Oslo.",
-    ]
+    for asked, asking in ((from_outside, []), (own, ["User: Write a summary."])):
+        finished = await answer(ScriptedModel(), asked)
+        assert finished.parts[0].text.splitlines()[1:] == [  # pyright: ignore[reportAttributeAccessIssue]
+            "User: My dog is called Rex.",
+            "Agent: Noted.",
+            "User: We live in Oslo.",
+            *asking,
+        ]
 
 
 @given(st.text(max_size=40), st.sampled_from(["auto", "required", "none", "look"]))

@@ -73,6 +73,7 @@ Be kind.
 <memory_metadata>
 - AGENT_ID: agent-1
 - CONVERSATION_ID: default
+- Today is Monday, 2026-11-23
 - System prompt last recompiled: 2026-11-23 11:42:38 PM UTC+0000
 - 12 previous messages between you and the user are stored in recall memory
 - 3 total memories you created are stored in archival memory (use tools to access them)

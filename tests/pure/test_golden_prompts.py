@@ -10,16 +10,20 @@ import pytest
 
 from loci.agent.compile import PromptMetadata, compile_system
 from loci.agent.kinds import kind_of
-from loci.agent.prompts import DEFAULT_HUMAN, DEFAULT_PERSONA, default_block_description, system_prompt
+from loci.agent.prompts import BLOCK_DESCRIPTIONS, system_prompt
 from loci.tools.rules import rules_text
 from loci.types.agents import Agent, AgentType
 from loci.types.memory import Block
 
 GOLDEN = Path(__file__).parent / "golden"
 MADE = [kind for kind in AgentType if kind is not AgentType.SPLIT_THREAD]
-VALUES = {"persona": DEFAULT_PERSONA, "human": DEFAULT_HUMAN}
+VALUES = {
+    "persona": "I am attentive, warm and direct. I remember what people tell me, I think before I answer, and I say "
+    "plainly when I do not know something.",
+    "human": "Nothing is known about this person yet.",
+}
 BLOCKS = [
-    Block(id=f"block-{label}", label=label, value=value, description=default_block_description(label))
+    Block(id=f"block-{label}", label=label, value=value, description=BLOCK_DESCRIPTIONS[label])
     for label, value in VALUES.items()
 ]
 NUMBERS = PromptMetadata(compiled_at=datetime(2026, 11, 23, 23, 42, 38, tzinfo=UTC), recall_count=12)

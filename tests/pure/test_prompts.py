@@ -98,14 +98,13 @@ def test_a_summariser_from_outside_is_told_not_to_obey_what_it_reads() -> None:
 
 
 def test_a_warning_asks_to_save_and_not_to_talk_about_it() -> None:
-    assert "save it now" in prompts.pressure_warning()
-    assert "do not mention it" in prompts.pressure_warning()
+    assert "save it now" in prompts.PRESSURE_WARNING
+    assert "do not mention it" in prompts.PRESSURE_WARNING
 
 
 def test_well_known_blocks_say_what_they_are_for() -> None:
-    assert "person" in (prompts.default_block_description("human") or "")
-    assert "Who you are" in (prompts.default_block_description("persona") or "")
-    assert prompts.default_block_description("anything") is None
+    assert "person" in prompts.BLOCK_DESCRIPTIONS["human"]
+    assert "Who you are" in prompts.BLOCK_DESCRIPTIONS["persona"]
 
 
 @pytest.mark.parametrize(

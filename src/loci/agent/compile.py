@@ -7,14 +7,16 @@ memory changes. The layout is the one that Letta V1 agents know.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime
 
+from loci.clock import zone_named
 from loci.types.agents import Agent
 from loci.types.files import Directory, FileView
 from loci.types.json import JsonObject
 from loci.types.memory import Block
 
+TODAY = "- Today is %A, %Y-%m-%d"
+"""The line that is an agent's only calendar; a prompt of another day is compiled anew."""
 CORE_MEMORY = "{CORE_MEMORY}"
 """Where memory goes in a system text that has this placeholder; at the end in one that has not."""
 
@@ -158,6 +160,7 @@ def _metadata(agent: Agent, metadata: PromptMetadata) -> str:
     lines = [
         f"- AGENT_ID: {agent.id}",
         f"- CONVERSATION_ID: {metadata.conversation_label}",
+        metadata.compiled_at.astimezone(zone_named(agent.timezone)).strftime(TODAY),
         f"- System prompt last recompiled: {time_text(metadata.compiled_at, agent.timezone)}",
         f"- {metadata.recall_count} previous messages between you and the user are stored in recall memory",
     ]
@@ -173,8 +176,4 @@ def _metadata(agent: Agent, metadata: PromptMetadata) -> str:
 
 def time_text(moment: datetime, timezone: str) -> str:
     """A time as agents are told it, in their own zone; an unknown zone means UTC."""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        zone = UTC
-    return moment.astimezone(zone).strftime("%Y-%m-%d %I:%M:%S %p %Z%z")
+    return moment.astimezone(zone_named(timezone)).strftime("%Y-%m-%d %I:%M:%S %p %Z%z")

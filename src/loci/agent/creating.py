@@ -7,7 +7,7 @@ from datetime import datetime
 from loci.agent.compile import PromptMetadata, compile_system
 from loci.agent.kinds import AgentKind, kind_of
 from loci.agent.names import random_name
-from loci.agent.prompts import SLEEPTIME_PERSONA, boot_messages, default_block_description, system_prompt
+from loci.agent.prompts import BLOCK_DESCRIPTIONS, SLEEPTIME_PERSONA, boot_messages, system_prompt
 from loci.agent.recompile import prompt_message
 from loci.agent.turn import Kit
 from loci.errors import BadRequest, Unprocessable
@@ -323,7 +323,7 @@ def _blocks(
 
 
 def _block(new: NewBlock) -> Block:
-    described = new.description if new.description is not None else default_block_description(new.label)
+    described = new.description if new.description is not None else BLOCK_DESCRIPTIONS.get(new.label)
     return replace(new.block(), description=described)
 
 

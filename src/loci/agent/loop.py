@@ -35,7 +35,6 @@ async def run(turn: Turn, kit: Kit) -> RunEnded:
     except Stopped as stopped:
         ending = await end(turn, kit, stopped.ending)
     except LociError as error:
-        text = str(error)
         ending = await end(
             turn,
             kit,
@@ -43,7 +42,7 @@ async def run(turn: Turn, kit: Kit) -> RunEnded:
                 reason=StopReason.ERROR,
                 error_type=type(error).__name__,
                 message=error.message,
-                detail=text,
+                detail=error.advice,
                 status_code=error.status,
             ),
         )

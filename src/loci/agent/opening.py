@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loci.agent.apart import for_thread
+from loci.agent.compile import TODAY
 from loci.agent.context import Bundle, Window
 from loci.agent.kinds import kind_of, with_heartbeat_arguments
 from loci.agent.recompile import recompile
 from loci.agent.request import ApprovalReply, NewMessage, RunRequest, request_of
 from loci.agent.toolcalls import WITHDRAWN, error_result
 from loci.agent.turn import Caches, Kit, Turn
+from loci.clock import zone_named
 from loci.errors import AwaitingApproval, BadRequest, Busy, Conflict
 from loci.ids import new_id
 from loci.memory.repair import INTERRUPTED, repair
@@ -24,7 +26,7 @@ from loci.store.rows import flag, integer, maybe_text, text
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
 from loci.types.json import JsonValue
-from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolResult, Trust
+from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolCall, ToolResult, Trust
 from loci.types.runs import Approval, ApprovalStatus, Run
 
 log = logging.getLogger(__name__)
@@ -56,8 +58,8 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
     turn = _turn(tx, kit, actor, head, run, request, now=now)
     if request.approvals:
         turn.replies = _replies(tx, turn)
-    else:
-        new += _close_open_calls(tx, turn, now)
+    elif left := turn.window.open_calls():
+        new.append(_closed(tx, turn, left, now))
     new += [_message(turn, item, now) for item in request.messages]
     runs.insert(tx, actor, run)
     messages.insert(tx, actor, new)
@@ -113,9 +115,15 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
         context_tokens=conversation.prompt_tokens_last,
         counted_bytes=window.messages_bytes,
     )
-    if conversation.compiled_version != bundle.stamp[0]:
+    if not is_fresh(conversation, bundle, window.system, now):
         window.system = recompile(tx, actor, bundle.agent, bundle.blocks, conversation, now=now)
     return turn
+
+
+def is_fresh(conversation: Conversation, bundle: Bundle, system: Message, now: datetime) -> bool:
+    """Whether the compiled prompt tells of the memory as it is, and of today."""
+    today = now.astimezone(zone_named(bundle.agent.timezone)).strftime(TODAY)
+    return conversation.compiled_version == bundle.stamp[0] and today in system.text
 
 
 def load_bundle(tx: Transaction, caches: Caches, actor: Actor, agent_id: str, stamp: tuple[int, str]) -> Bundle:
@@ -273,17 +281,14 @@ def _texts(value: JsonValue) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
-def _close_open_calls(tx: Transaction, turn: Turn, now: datetime) -> list[Message]:
+def _closed(tx: Transaction, turn: Turn, left: tuple[Message, Sequence[ToolCall]], now: datetime) -> Message:
     """Calls that were left without a result are closed before anybody says something new.
 
     As long as one call of a message is asked for, none of them runs; so what was withdrawn did not run.
     """
-    left = turn.window.open_calls()
-    if left is None:
-        return []
     message, calls = left
     words = WITHDRAWN if approvals.of_message(tx, turn.actor, message.id) else INTERRUPTED
-    return [tool_message(turn, [error_result(call, words) for call in calls], message.step_id, now)]
+    return tool_message(turn, [error_result(call, words) for call in calls], message.step_id, now)
 
 
 def tool_message(turn: Turn, results: Sequence[ToolResult], step_id: str | None, now: datetime) -> Message:

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from loci.agent import context, saving
 from loci.agent.compile import time_text
-from loci.agent.prompts import pressure_warning, summary_prompt
+from loci.agent.prompts import PRESSURE_WARNING, summary_prompt
 from loci.agent.turn import Kit, Turn
+from loci.clock import zone_named
 from loci.errors import NotFound
 from loci.ids import new_id
 from loci.memory import compaction
@@ -22,7 +23,6 @@ from loci.model.base import Failed, Finished, Model, ModelRequest
 from loci.model.tokens import estimate, message_bytes, messages_bytes, with_cost
 from loci.store import conversations, messages
 from loci.store.base import Transaction
-from loci.store.turns import zone_named
 from loci.types.agents import ModelSettings
 from loci.types.events import Compacted, MessageStored
 from loci.types.json import JsonObject
@@ -55,7 +55,7 @@ async def relieve(turn: Turn, kit: Kit) -> None:
 
 
 async def _warn(turn: Turn, kit: Kit, tokens: int) -> None:
-    note = saving.alert(turn, pressure_warning(), kit.clock.now())
+    note = saving.alert(turn, PRESSURE_WARNING, kit.clock.now())
 
     def save(tx: Transaction) -> None:
         messages.insert(tx, turn.actor, [note])

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from loci.agent.apart import for_thread
 from loci.agent.context import Bundle, Window
-from loci.agent.opening import load_bundle, load_window
+from loci.agent.opening import is_fresh, load_bundle, load_window
 from loci.agent.recompile import compile_now
 from loci.agent.turn import Kit
 from loci.api.core import Core
@@ -35,7 +35,7 @@ def _overview(tx: Transaction, kit: Kit, actor: Actor, agent_id: str, target: st
         bundle = for_thread(tx, actor, bundle, conversation)
     window = load_window(tx, kit.caches, actor, conversation)
     compiled = compile_now(tx, actor, bundle.agent, bundle.blocks, conversation, now=now)
-    fresh = conversation.compiled_version == bundle.stamp[0]
+    fresh = is_fresh(conversation, bundle, window.system, now)
     parts: dict[str, str] = {}
     for name, part in compiled.parts:
         parts[name] = parts.get(name, "") + part

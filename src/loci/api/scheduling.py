@@ -18,12 +18,12 @@ from loci.api.core import Core
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import MessageIn, SendIn, run_request
 from loci.api.wire_runs import wire_moment
+from loci.clock import zone_named
 from loci.errors import AwaitingApproval, BadRequest, Busy, LociError, TooLarge, Unprocessable
 from loci.ids import new_id
 from loci.jobs.worker import FINAL_STATUS
 from loci.store import agents, jobs, schedules
 from loci.store.base import Transaction
-from loci.store.turns import zone_named
 from loci.types.actor import Actor
 from loci.types.jobs import Job, NewJob
 from loci.types.json import JsonObject

@@ -65,6 +65,13 @@ LOCAL: Mapping[str, Local] = {
     )
 }
 
+OPERATOR_SETS: Mapping[str, str] = {
+    **{name: host.key_variable for name, host in HOSTED.items()},
+    **{name: local.url_variable for name, local in LOCAL.items()},
+    "openai-proxy": "OPENAI_BASE_URL",
+}
+"""What makes a provider be there."""
+
 
 def hosted(host: Host, *, api_key: str | None, base_url: str | None) -> ProviderConfig:
     """A provider of the table, under another address if one is given."""

@@ -15,6 +15,7 @@ from loci.config import Settings
 from loci.errors import ModelFailure, NotFound
 from loci.model.base import Embedder, EmbeddingInfo, Model, ModelInfo, ModelOverride, ProviderConfig
 from loci.model.embed import BUILT_IN, BuiltInEmbedder, RemoteEmbedder
+from loci.model.hosts import OPERATOR_SETS
 from loci.model.http import Connections
 from loci.model.known import ASSUMED_WINDOW_TOKENS, known, known_dimensions
 from loci.model.listing import Found, Lister
@@ -331,7 +332,11 @@ class ProviderRegistry:
         near = get_close_matches(resolved, handles, n=3, cutoff=0.7)
         near += [other for other in handles if len(name) > 2 and name in other][:3]
         hint = f"Near to it: {', '.join(dict.fromkeys(near))}." if near else f"There are: {', '.join(handles[:5])}."
-        missing = f", as there is no provider '{provider}'" if rest and self._place(provider) is None else ""
+        missing = ""
+        if rest and self._place(provider) is None:
+            missing = f", as there is no provider '{provider}'"
+            variable = OPERATOR_SETS.get(provider)
+            hint = f"Set {variable} and start the server again. {hint}" if variable else hint
         return NotFound(f"There is no {'embedding model' if embedding else 'model'} '{handle}'{missing}.", hint=hint)
 
 

@@ -206,7 +206,7 @@ def _obey(request: ModelRequest) -> Sequence[Playable]:
     steps = parse(said)
     more = False
     if not steps:
-        tools = {tool.name: tool for tool in request.tools}
+        tools = {tool.name: tool for tool in request.tools if request.tool_choice != "none"}
         step: Step = play(Scene(system=request.system, messages=request.messages, tools=tools, said=said, since=since))
     elif number < len(steps):
         step, more = steps[number], number + 1 < len(steps)

@@ -7,10 +7,10 @@ what was said by whom and when, and the words of the question often stand in no 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
+from loci.clock import zone_named
 from loci.store import messages, scopes
 from loci.store.base import Params, Transaction
 from loci.store.rows import dump, integer, load_object, maybe_integer, text
@@ -144,14 +144,6 @@ def timezone_of(tx: Transaction, actor: Actor, agent_id: str) -> tzinfo:
     """The timezone that an agent lives in; UTC if it is none that we know."""
     row = tx.one(TIMEZONE, {"agent_id": agent_id, "organization_id": actor.organization_id})
     return zone_named("UTC" if row is None else text(row, "timezone"))
-
-
-def zone_named(name: str) -> tzinfo:
-    """A timezone by its IANA name; UTC if it is none that we know."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def spoken_text(message: Message) -> str:

@@ -4,6 +4,7 @@ These words decide whether agents remember. Notes of the system stand in user ro
 model can tell them from the words of a person.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -14,7 +15,7 @@ from loci.agent.compile import time_text
 from loci.types.agents import CompactionMode
 from loci.types.messages import Kind, Part, Reasoning, Role, Text, ToolCall, ToolResult
 
-BLOCK_DESCRIPTIONS = {
+BLOCK_DESCRIPTIONS: Mapping[str, str] = {
     "human": (
         "What you know about the person you are talking with: name, people close to them, work, places, plans with "
         "dates, likes and dislikes, and how they want to be spoken to. Update it whenever you learn something that "
@@ -25,27 +26,17 @@ BLOCK_DESCRIPTIONS = {
         "the person asks you to be different."
     ),
 }
-DEFAULT_PERSONA = (
-    "I am attentive, warm and direct. I remember what people tell me, I think before I answer, and I say plainly when "
-    "I do not know something."
-)
+"""What blocks with well-known labels are for."""
 SLEEPTIME_PERSONA = (
     "I keep in order what an agent knows. I am careful and brief: I write down what will still matter, with dates, I "
     "correct what has changed, and I leave alone what is good as it is."
 )
-DEFAULT_HUMAN = "Nothing is known about this person yet."
-
-_SUMMARIES: dict[CompactionMode, str] = {
-    "sliding_window": "summary_sliding_window",
-    "all": "summary_all",
-    "self_compact_all": "summary_self",
-    "self_compact_sliding_window": "summary_self",
-}
-_WARNING = (
+PRESSURE_WARNING = (
     "Your context window is filling up; older messages will soon be hidden from view. If something in them will still "
     "matter and is not in your memory yet, save it now with your memory tools. The user does not see this note; do not "
     "mention it."
 )
+"""What an agent is told once when its window fills (MemGPT, arXiv 2310.08560, section 2.2)."""
 _BOOT_THOUGHT = "I am awake for the first time. I will say hello, so that I see how my voice works."
 _BOOT_WORDS = "Hello. I am here, and I will remember what we talk about."
 _BOOT_CALL_ID = "call_first_words"
@@ -63,17 +54,7 @@ def system_prompt(name: str) -> str:
 
 def summary_prompt(mode: CompactionMode) -> str:
     """What a model is told when it summarises for compaction."""
-    return _read(_SUMMARIES[mode])
-
-
-def default_block_description(label: str) -> str | None:
-    """What a block with a well-known label is for; None for all others."""
-    return BLOCK_DESCRIPTIONS.get(label)
-
-
-def pressure_warning() -> str:
-    """What an agent is told once when its window fills (MemGPT, arXiv 2310.08560, section 2.2)."""
-    return _WARNING
+    return _read("summary_self" if mode.startswith("self_compact") else f"summary_{mode}")
 
 
 def alert_text(words: str, time: str) -> str:

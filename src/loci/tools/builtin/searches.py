@@ -4,11 +4,11 @@ from datetime import datetime, time, timedelta, tzinfo
 
 import orjson
 
+from loci.clock import zone_named
 from loci.errors import ToolRefused
 from loci.memory.archive import ArchiveQuery, ArchiveSearch
 from loci.memory.excerpt import excerpt
 from loci.memory.recall import Recall, RecallHit, RecallQuery
-from loci.store.turns import zone_named
 from loci.tools.base import ToolContext, ToolOutcome
 from loci.types.json import JsonObject, JsonValue
 from loci.types.messages import Role, Trust
