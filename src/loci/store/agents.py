@@ -44,7 +44,6 @@ _ROWS = Record(
     found={"tags": _TAGS},
 )
 UPDATE = _ROWS.changing(besides={"memory_version"}, also=", memory_version = memory_version + 1")
-FORGET_WORDS = "delete from message_words where rowid in (select seq from messages where agent_id = :agent_id)"
 INSERT_TAG = """
 insert into agent_tags (agent_id, organization_id, project_id, tag)
 values (:agent_id, :organization_id, :project_id, :tag) on conflict (agent_id, tag) do nothing"""
@@ -174,10 +173,7 @@ def update(tx: Transaction, actor: Actor, author: Author, agent: Agent, now: dat
 def delete(tx: Transaction, actor: Actor, author: Author, agent_id: str, now: datetime) -> None:
     """Forget an agent with its messages and runs; its blocks, tools and archives stay. Raises NotFound."""
     agent = get(tx, actor, agent_id)
-    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
-    if scope is not None:
-        tx.run(FORGET_WORDS, {"agent_id": agent_id})
-        tx.run(scopes.DELETE, {"number": scope.number})
+    scopes.drop(tx, actor, ScopeKey(ScopeKind.AGENT, agent_id))
     _ROWS.delete(tx, actor, agent_id)
     entry = JournalEntry(
         subject=Subject.AGENT,

@@ -33,8 +33,6 @@ where agent_id = :agent_id and archive_id = :id and organization_id = :organizat
 OWNER_OF_NEW = """
 select name, embedding from agents
 where id = :agent_id and organization_id = :organization_id and deleted_at is null"""
-FORGET_WORDS = """
-delete from passage_words where rowid in (select seq from passages where archive_id = :id)"""
 FORGET_TAGS = "delete from passage_tags where archive_id = :id and organization_id = :organization_id"
 
 
@@ -63,7 +61,7 @@ def agents_of_archive(tx: Transaction, actor: Actor, archive_id: str) -> list[st
 def insert(tx: Transaction, actor: Actor, author: Author, archive: Archive, now: datetime) -> Archive:
     """Store a new archive."""
     stored = _ROWS.insert(tx, actor, archive, now)
-    _note(tx, actor, _entry(author, "create", stored.id, None, _state(stored)), now)
+    _note(tx, actor, author, "create", stored.id, now, after=_state(stored))
     return stored
 
 
@@ -71,21 +69,17 @@ def update(tx: Transaction, actor: Actor, author: Author, archive: Archive, now:
     """Store a changed archive. Another embedding model takes effect as its vectors are filled in. Raises NotFound."""
     before = get(tx, actor, archive.id)
     stored = _ROWS.update(tx, actor, archive, now)
-    _note(tx, actor, _entry(author, "update", stored.id, _state(before), _state(stored)), now)
+    _note(tx, actor, author, "update", stored.id, now, before=_state(before), after=_state(stored))
     return stored
 
 
 def delete(tx: Transaction, actor: Actor, author: Author, archive_id: str, now: datetime) -> None:
     """Delete an archive with all its passages. Raises NotFound."""
     before = get(tx, actor, archive_id)
-    params = within(actor, id=archive_id)
-    tx.run(FORGET_WORDS, params)
-    tx.run(FORGET_TAGS, params)
-    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.ARCHIVE, archive_id))
-    if scope is not None:
-        tx.run(scopes.DELETE, {"number": scope.number})
+    tx.run(FORGET_TAGS, within(actor, id=archive_id))
+    scopes.drop(tx, actor, ScopeKey(ScopeKind.ARCHIVE, archive_id))
     _ROWS.delete(tx, actor, archive_id)
-    _note(tx, actor, _entry(author, "delete", archive_id, _state(before), None), now)
+    _note(tx, actor, author, "delete", archive_id, now, before=_state(before))
 
 
 def attach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive_id: str, now: datetime) -> None:
@@ -98,15 +92,14 @@ def attach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive
     if tx.run(ATTACH, params) == 0:
         raise NotFound(f"Agent {agent_id} not found.")
     state: JsonObject = {"agent_id": agent_id, "name": archive.name}
-    _note(tx, actor, _entry(author, "attach", archive_id, None, state, agent_id), now)
+    _note(tx, actor, author, "attach", archive_id, now, after=state, agent_id=agent_id)
 
 
 def detach(tx: Transaction, actor: Actor, author: Author, agent_id: str, archive_id: str, now: datetime) -> None:
     """Take an archive off an agent; it stays as it is. Raises NotFound if it was not attached."""
     if tx.run(DETACH, within(actor, agent_id=agent_id, id=archive_id)) == 0:
         raise NotFound(f"Archive {archive_id} is not attached to agent {agent_id}.")
-    state: JsonObject = {"agent_id": agent_id}
-    _note(tx, actor, _entry(author, "detach", archive_id, state, None, agent_id), now)
+    _note(tx, actor, author, "detach", archive_id, now, before={"agent_id": agent_id}, agent_id=agent_id)
 
 
 def archive_to_write(tx: Transaction, actor: Actor, author: Author, agent_id: str, now: datetime) -> Archive:
@@ -134,15 +127,19 @@ def _state(archive: Archive) -> JsonObject:
     }
 
 
-def _entry(
+def _note(  # noqa: PLR0913  one entry
+    tx: Transaction,
+    actor: Actor,
     author: Author,
     action: str,
     archive_id: str,
-    before: JsonObject | None,
-    after: JsonObject | None,
+    now: datetime,
+    *,
+    before: JsonObject | None = None,
+    after: JsonObject | None = None,
     agent_id: str | None = None,
-) -> JournalEntry:
-    return JournalEntry(
+) -> None:
+    entry = JournalEntry(
         subject=Subject.ARCHIVE,
         subject_id=archive_id,
         action=action,
@@ -151,7 +148,4 @@ def _entry(
         author=author,
         agent_id=agent_id,
     )
-
-
-def _note(tx: Transaction, actor: Actor, entry: JournalEntry, now: datetime) -> None:
     journal.record(tx, actor, [entry], now)

@@ -4,9 +4,10 @@ Each change of a block is journaled here, makes its version one larger, and bump
 holds it, so that their prompts are compiled anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from loci.errors import Conflict, NotFound, VersionConflict
 from loci.store import identities, journal
@@ -15,8 +16,8 @@ from loci.store.identities import ANYBODY, AttachedTo
 from loci.store.page import Where
 from loci.store.rows import Record, bit, dump, integer, text, time_text
 from loci.types.actor import Actor
-from loci.types.json import JsonObject
-from loci.types.memory import BLOCK_LIMIT_CHARS, Author, Block, JournalEntry, Subject
+from loci.types.json import JsonObject, JsonValue
+from loci.types.memory import Author, Block, JournalEntry, Subject
 from loci.types.paging import Page
 
 _ROWS = Record(Block, "blocks", "b", missing="Block {} not found.", is_put_away=True)
@@ -55,44 +56,22 @@ update agents set memory_version = memory_version + 1 where organization_id = :o
 from_row, get = _ROWS.value, _ROWS.get
 
 
+_KEPT = """label value description limit_chars read_only hidden tags metadata template_name is_template
+project_id version""".split()  # noqa: SIM905  a list of so many words is easier to read like this
+"""What an edit can change."""
+
+
 def snapshot(block: Block) -> JsonObject:
     """A block as the journal keeps it: everything that an edit can change."""
-    return {
-        "label": block.label,
-        "value": block.value,
-        "description": block.description,
-        "limit_chars": block.limit_chars,
-        "read_only": block.read_only,
-        "hidden": block.hidden,
-        "tags": list(block.tags),
-        "metadata": block.metadata,
-        "template_name": block.template_name,
-        "is_template": block.is_template,
-        "project_id": block.project_id,
-        "version": block.version,
-    }
+    state: dict[str, JsonValue] = {name: getattr(block, name) for name in _KEPT}
+    return {**state, "tags": list(block.tags)}
 
 
 def from_snapshot(block_id: str, state: JsonObject) -> Block:
     """The block that the journal kept."""
-    metadata, tags, version = state.get("metadata"), state.get("tags"), state.get("version")
-    limit_chars, description, hidden = state.get("limit_chars"), state.get("description"), state.get("hidden")
-    template_name, project_id = state.get("template_name"), state.get("project_id")
-    return Block(
-        id=block_id,
-        label=str(state.get("label") or ""),
-        value=str(state.get("value") or ""),
-        description=description if isinstance(description, str) else None,
-        limit_chars=limit_chars if isinstance(limit_chars, int) else BLOCK_LIMIT_CHARS,
-        read_only=state.get("read_only") is True,
-        hidden=hidden if isinstance(hidden, bool) else None,
-        tags=tuple(str(tag) for tag in tags) if isinstance(tags, list) else (),
-        metadata=metadata if isinstance(metadata, Mapping) else {},
-        template_name=template_name if isinstance(template_name, str) else None,
-        is_template=state.get("is_template") is True,
-        project_id=project_id if isinstance(project_id, str) else None,
-        version=version if isinstance(version, int) else 1,
-    )
+    kept: dict[str, Any] = {name: state[name] for name in _KEPT if state.get(name) is not None}
+    kept["tags"] = tuple(kept.get("tags", ()))
+    return Block(id=block_id, **({"label": "", "value": ""} | kept))
 
 
 def blocks_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Block]:

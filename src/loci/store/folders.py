@@ -32,7 +32,6 @@ update folders set name = :name, description = :description, instructions = :ins
 where id = :id and organization_id = :organization_id"""
 DELETE = "delete from folders where id = :id and organization_id = :organization_id"
 COUNT = "select count(*) as n from folders where organization_id = :organization_id"
-FORGET_WORDS = "delete from chunk_words where rowid in (select seq from chunks where folder_id = :id)"
 FORGET_PIECES = "delete from file_pieces where file_id in (select id from files where folder_id = :id)"
 
 OF_AGENTS = f"""
@@ -137,11 +136,8 @@ def delete(tx: Transaction, actor: Actor, folder_id: str) -> None:
     """Delete a folder with all its files. The caller has taken it off every agent. Raises NotFound."""
     get(tx, actor, folder_id)
     params: Params = {"id": folder_id, "organization_id": actor.organization_id}
-    tx.run(FORGET_WORDS, params)
     tx.run(FORGET_PIECES, params)
-    scope = scopes.find(tx, actor, ScopeKey(ScopeKind.FOLDER, folder_id))
-    if scope is not None:
-        tx.run(scopes.DELETE, {"number": scope.number})
+    scopes.drop(tx, actor, ScopeKey(ScopeKind.FOLDER, folder_id))
     tx.run(DELETE, params)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from loci.errors import NotFound
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import BY_SEQ
-from loci.store.rows import integer, load, maybe_dump, maybe_text, moment, text, time_text
+from loci.store.rows import integer, load, maybe_dump, maybe_text, moment, text, time_text, within
 from loci.types.actor import Actor
 from loci.types.memory import ActorKind, Author, JournalEntry, Subject
 from loci.types.messages import Trust
@@ -54,9 +54,7 @@ def record(tx: Transaction, actor: Actor, entries: Sequence[JournalEntry], now: 
 def _params(actor: Actor, entry: JournalEntry, now: datetime) -> Params:
     author = entry.author
     return {
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "at": time_text(now),
+        **within(actor, at=time_text(now)),
         "subject": entry.subject.value,
         "subject_id": entry.subject_id,
         "agent_id": entry.agent_id or author.agent_id,
@@ -114,11 +112,7 @@ def of_subject(
     """The entries about one thing, oldest first: with `until`, those that were written by then; with `newest_rows`,
     only the last of them.
     """
-    params: dict[str, SqlValue] = {
-        "subject": subject.value,
-        "subject_id": subject_id,
-        "organization_id": actor.organization_id,
-    }
+    params = within(actor, subject=subject.value, subject_id=subject_id)
     sql = OF_SUBJECT
     if until is not None:
         sql += " and at <= :until"
@@ -145,8 +139,8 @@ def find_change_set(tx: Transaction, actor: Actor, change_set_id: str) -> list[J
 
 def of_attachments(tx: Transaction, actor: Actor, agent_id: str, until: datetime) -> list[JournalEntry]:
     """What was attached to an agent and taken off until a time, oldest first."""
-    params = {"agent_id": agent_id, "until": time_text(until), "organization_id": actor.organization_id}
-    return [from_row(row) for row in tx.all(OF_ATTACHMENTS, params)]
+    rows = tx.all(OF_ATTACHMENTS, within(actor, agent_id=agent_id, until=time_text(until)))
+    return [from_row(row) for row in rows]
 
 
 def get(tx: Transaction, actor: Actor, seq: int) -> JournalEntry:
@@ -170,8 +164,7 @@ def of_agent(tx: Transaction, actor: Actor, agent_id: str, page: Page) -> list[J
 
 def page_of_subject(tx: Transaction, actor: Actor, subject: Subject, subject_id: str, page: Page) -> list[JournalEntry]:
     """One page of the entries about one thing. The cursors are entry numbers. Raises NotFound."""
-    params = {"subject": subject.value, "subject_id": subject_id, "organization_id": actor.organization_id}
-    return _page(tx, OF_SUBJECT, params, page)
+    return _page(tx, OF_SUBJECT, within(actor, subject=subject.value, subject_id=subject_id), page)
 
 
 def _page(tx: Transaction, sql: str, params: Params, page: Page) -> list[JournalEntry]:

@@ -1,6 +1,7 @@
 """Tool rules as JSON objects (discriminator `type`), as the wire and the database hold them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 
 from loci.errors import Unprocessable
 from loci.types.json import JsonObject, JsonValue
@@ -20,35 +21,24 @@ from loci.types.tools import (
 
 def rule_from_json(item: JsonObject) -> ToolRule:
     """A rule. Raises Unprocessable that names what is wrong."""
-    kind, name = item.get("type"), item.get("tool_name")
-    build = _BUILD.get(str(kind))
-    if build is None:
-        raise Unprocessable(f"There is no tool rule of type '{kind}'.", hint=f"Use one of: {', '.join(_BUILD)}.")
+    kind, name = str(item.get("type")), item.get("tool_name")
+    if kind not in _KINDS:
+        raise Unprocessable(f"There is no tool rule of type '{kind}'.", hint=f"Use one of: {', '.join(_KINDS)}.")
     if not isinstance(name, str) or not name:
         raise Unprocessable(f"A tool rule of type '{kind}' needs 'tool_name'.")
-    return build(name, item)
+    build = _BUILD.get(kind)
+    return _KINDS[kind](tool_name=name) if build is None else build(name, item)
 
 
 def rule_to_json(rule: ToolRule) -> dict[str, JsonValue]:
     """The JSON object of a rule."""
-    fields: dict[str, JsonValue] = {"type": _NAMES[type(rule)], "tool_name": rule.tool_name, "prompt_template": None}
-    match rule:
-        case RunFirst():
-            fields["args"] = rule.args
-        case Conditional():
-            fields["child_output_mapping"] = rule.child_output_mapping
-            fields["default_child"] = rule.default_child
-            fields["require_output_mapping"] = rule.require_output_mapping
-        case ConstrainChildTools():
-            fields["children"] = list(rule.children)
-            fields["child_arg_nodes"] = list(rule.child_arg_nodes) or None
-        case MaxCountPerStep():
-            fields["max_count_limit"] = rule.max_count_limit
-        case ParentLastTool():
-            fields["children"] = list(rule.children)
-        case ExitLoop() | ContinueLoop() | RequiredBeforeExit() | RequiresApproval():
-            pass
-    return fields
+    item: dict[str, JsonValue] = {"type": _NAMES[type(rule)], "tool_name": rule.tool_name, "prompt_template": None}
+    for field in fields(rule):
+        value: JsonValue = getattr(rule, field.name)
+        item[field.name] = list(value) if isinstance(value, tuple) else value
+    if isinstance(rule, ConstrainChildTools):
+        item["child_arg_nodes"] = item["child_arg_nodes"] or None
+    return item
 
 
 def _run_first(name: str, item: JsonObject) -> ToolRule:
@@ -93,25 +83,23 @@ def _max_count(name: str, item: JsonObject) -> ToolRule:
     return MaxCountPerStep(tool_name=name, max_count_limit=limit)
 
 
+_KINDS: dict[str, Callable[..., ToolRule]] = {
+    "run_first": RunFirst,
+    "exit_loop": ExitLoop,
+    "continue_loop": ContinueLoop,
+    "conditional": Conditional,
+    "constrain_child_tools": ConstrainChildTools,
+    "max_count_per_step": MaxCountPerStep,
+    "parent_last_tool": ParentLastTool,
+    "required_before_exit": RequiredBeforeExit,
+    "requires_approval": RequiresApproval,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 _BUILD: dict[str, Callable[[str, JsonObject], ToolRule]] = {
     "run_first": _run_first,
-    "exit_loop": lambda name, _: ExitLoop(tool_name=name),
-    "continue_loop": lambda name, _: ContinueLoop(tool_name=name),
     "conditional": _conditional,
     "constrain_child_tools": _constrain,
     "max_count_per_step": _max_count,
     "parent_last_tool": lambda name, item: ParentLastTool(tool_name=name, children=_children("parent_last_tool", item)),
-    "required_before_exit": lambda name, _: RequiredBeforeExit(tool_name=name),
-    "requires_approval": lambda name, _: RequiresApproval(tool_name=name),
 }
-_NAMES: dict[type[ToolRule], str] = {
-    RunFirst: "run_first",
-    ExitLoop: "exit_loop",
-    ContinueLoop: "continue_loop",
-    Conditional: "conditional",
-    ConstrainChildTools: "constrain_child_tools",
-    MaxCountPerStep: "max_count_per_step",
-    ParentLastTool: "parent_last_tool",
-    RequiredBeforeExit: "required_before_exit",
-    RequiresApproval: "requires_approval",
-}
+"""Those that need more than a name."""

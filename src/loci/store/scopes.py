@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import blake2b
 
 from loci.store.base import Params, Row, Transaction
-from loci.store.rows import integer, maybe_integer
+from loci.store.rows import integer, maybe_integer, within
 from loci.store.terms import index_text
 from loci.types.actor import Actor
 from loci.types.messages import Role
@@ -29,6 +29,7 @@ REWIND_VECTORS = """
 update search_scopes set generation = generation + 1, vectors_through_seq = min(vectors_through_seq, :seq - 1)
 where number = :number"""
 DELETE = "delete from search_scopes where number = :number"
+DELETE_ALL_WORDS = "delete from {table} where rowid in (select seq from search_rows where scope = :number)"
 
 INSERT_ROW = """
 insert into search_rows (scope, seq, role, thread, words, at_us)
@@ -41,16 +42,7 @@ where scope = :scope and model = (select model from search_scopes where number =
 DELETE_VECTOR = """
 delete from search_vectors
 where scope = :scope and model = (select model from search_scopes where number = :scope) and seq = :seq"""
-INSERT_WORDS = {
-    "agent": "insert into message_words (rowid, words) values (:seq, :text)",
-    "archive": "insert into passage_words (rowid, words) values (:seq, :text)",
-    "folder": "insert into chunk_words (rowid, words) values (:seq, :text)",
-}
-DELETE_WORDS = {
-    "agent": "delete from message_words where rowid = :seq",
-    "archive": "delete from passage_words where rowid = :seq",
-    "folder": "delete from chunk_words where rowid = :seq",
-}
+DELETE_WORDS = "delete from {table} where rowid = :seq"
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 ROLE_NUMBERS = {Role.USER: 1, Role.ASSISTANT: 2, Role.SYSTEM: 3, Role.TOOL: 4, Role.APPROVAL: 5}
@@ -62,6 +54,14 @@ class ScopeKind(StrEnum):
     AGENT = "agent"
     ARCHIVE = "archive"
     FOLDER = "folder"
+
+
+WORDS = {
+    ScopeKind.AGENT: "message_words",
+    ScopeKind.ARCHIVE: "passage_words",
+    ScopeKind.FOLDER: "chunk_words",
+}
+"""The table that holds the words of such texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,7 @@ def thread_number(conversation_id: str) -> int:
 
 def find(tx: Transaction, actor: Actor, key: ScopeKey) -> Scope | None:
     """The scope, or None as long as nothing was indexed."""
-    row = tx.one(
-        BY_SUBJECT, {"subject": key.kind.value, "subject_id": key.id, "organization_id": actor.organization_id}
-    )
+    row = tx.one(BY_SUBJECT, within(actor, subject=key.kind.value, subject_id=key.id))
     return None if row is None else _from_row(key, row)
 
 
@@ -131,12 +129,7 @@ def find_or_create(tx: Transaction, actor: Actor, key: ScopeKey) -> Scope:
     scope = find(tx, actor, key)
     if scope is not None:
         return scope
-    params: Params = {
-        "organization_id": actor.organization_id,
-        "project_id": actor.project_id,
-        "subject": key.kind.value,
-        "subject_id": key.id,
-    }
+    params = within(actor, subject=key.kind.value, subject_id=key.id)
     tx.run(INSERT, params)
     row = tx.one(BY_SUBJECT, params)
     assert row is not None
@@ -148,7 +141,7 @@ def add(tx: Transaction, scope: Scope, entries: Sequence[Entry]) -> None:
     if not entries:
         return
     tx.many(
-        INSERT_WORDS[scope.key.kind],
+        f"insert into {WORDS[scope.key.kind]} (rowid, words) values (:seq, :text)",
         [{"seq": entry.seq, "text": index_text(scope.number, entry.words)} for entry in entries],
     )
     tx.many(INSERT_ROW, [_row_params(scope, entry) for entry in entries])
@@ -174,15 +167,23 @@ def remove(tx: Transaction, scope: Scope, seqs: Sequence[int]) -> None:
     """Forget texts."""
     if seqs:
         rows: list[Params] = [{"scope": scope.number, "seq": seq} for seq in seqs]
-        tx.many(DELETE_WORDS[scope.key.kind], [{"seq": seq} for seq in seqs])
+        tx.many(DELETE_WORDS.format(table=WORDS[scope.key.kind]), [{"seq": seq} for seq in seqs])
         tx.many(DELETE_ROW, rows)
         tx.many(DELETE_VECTOR, rows)
         tx.run(OUTDATE, {"number": scope.number})
 
 
+def drop(tx: Transaction, actor: Actor, key: ScopeKey) -> None:
+    """Forget all texts of what `key` names. To be called before they are deleted."""
+    scope = find(tx, actor, key)
+    if scope is not None:
+        tx.run(DELETE_ALL_WORDS.format(table=WORDS[key.kind]), {"number": scope.number})
+        tx.run(DELETE, {"number": scope.number})
+
+
 def replace(tx: Transaction, scope: Scope, entry: Entry) -> None:
     """Index a text anew that was changed. Vectors from there on are computed again, for they are filled in order."""
-    tx.run(DELETE_WORDS[scope.key.kind], {"seq": entry.seq})
+    tx.run(DELETE_WORDS.format(table=WORDS[scope.key.kind]), {"seq": entry.seq})
     tx.run(DELETE_ROW, {"scope": scope.number, "seq": entry.seq})
     tx.run(DELETE_VECTORS_FROM, {"scope": scope.number, "seq": entry.seq})
     tx.run(REWIND_VECTORS, {"number": scope.number, "seq": entry.seq})

@@ -17,17 +17,12 @@ from numpy.typing import NDArray
 
 from loci.store import scopes, vectors
 from loci.store.base import Transaction
-from loci.store.scopes import ROLE_NUMBERS, Scope, ScopeKey, ScopeKind, microseconds, thread_number
+from loci.store.scopes import ROLE_NUMBERS, WORDS, Scope, ScopeKey, ScopeKind, microseconds, thread_number
 from loci.store.shelf import Indexes, Shelf, Shelves, read_numbers
 from loci.store.terms import Term, match_expression, query_terms
 from loci.types.actor import Actor
 from loci.types.messages import Role
 
-POSTINGS = {
-    ScopeKind.AGENT: "message_words",
-    ScopeKind.ARCHIVE: "passage_words",
-    ScopeKind.FOLDER: "chunk_words",
-}
 TAGGED = """
 select group_concat(passage_seq) as seq from passage_tags where archive_id = :archive_id and tag = :tag"""
 
@@ -195,7 +190,7 @@ def _with_neighbours(at: Indexes, shelf: Shelf, scratch: NDArray[np.float64]) ->
 
 
 def _postings(tx: Transaction, scope: Scope, term: Term) -> Indexes:
-    table = POSTINGS[scope.key.kind]
+    table = WORDS[scope.key.kind]
     sql = f"""
 select group_concat(seq) as seq from (
     select rowid as seq from {table} where {table} match :match order by rowid desc limit :limit)"""

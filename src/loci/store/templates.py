@@ -129,14 +129,8 @@ def _refuse_taken(tx: Transaction, actor: Actor, template: Template) -> None:
 
 
 def _params(actor: Actor, template: Template, now: datetime, file: JsonObject | None = None) -> Params:
-    return {
-        "id": template.id,
-        "organization_id": actor.organization_id,
-        "name": template.name,
-        "description": template.description,
-        "file": None if file is None else dump(file),
-        "now": time_text(now),
-    }
+    named = within(actor, id=template.id, name=template.name, description=template.description)
+    return {**named, "file": None if file is None else dump(file), "now": time_text(now)}
 
 
 def delete(tx: Transaction, actor: Actor, author: Author, template: Template, now: datetime) -> None:
