@@ -69,9 +69,10 @@ def snapshot(block: Block) -> JsonObject:
 
 def from_snapshot(block_id: str, state: JsonObject) -> Block:
     """The block that the journal kept."""
-    kept: dict[str, Any] = {name: state[name] for name in _KEPT if state.get(name) is not None}
-    kept["tags"] = tuple(kept.get("tags", ()))
-    return Block(id=block_id, **({"label": "", "value": ""} | kept))
+    kept: dict[str, Any] = {"label": "", "value": "", "tags": ()}
+    kept |= {name: state[name] for name in _KEPT if state.get(name) is not None}
+    kept["tags"] = tuple(kept["tags"])
+    return Block(id=block_id, **kept)
 
 
 def blocks_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Block]:

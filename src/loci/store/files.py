@@ -5,15 +5,14 @@ in memory as a whole, and one that was cut off leaves pieces without a file, whi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from loci.errors import NotFound
 from loci.store import chunks
-from loci.store.base import Params, Row, SqlValue, Transaction
+from loci.store.base import SqlValue, Transaction
 from loci.store.folders import BUMP_HOLDERS
-from loci.store.page import page_clause
-from loci.store.rows import integer, maybe_integer, maybe_text, moment, text, time_text
+from loci.store.rows import Record, text, time_text, within
 from loci.types.actor import Actor
 from loci.types.files import File, FileStatus
 from loci.types.paging import Page
@@ -22,15 +21,18 @@ from loci.types.paging import Page
 EMBEDDED = """case when fi.status = 'completed' then fi.chunks_total when fi.status = 'embedding' then (
     select count(*) from chunks c where c.file_id = fi.id and c.seq <= coalesce((
         select s.vectors_through_seq from search_scopes s where s.subject = 'folder' and s.subject_id = fi.folder_id
-    ), 0)) when fi.chunks_total is null then null else 0 end as chunks_embedded"""
-COLUMNS = f"""fi.id, fi.folder_id, fo.name as folder_name, fi.name, fi.original_name, fi.media_type, fi.size_bytes,
-    fi.status, fi.error, fi.chunks_total, {EMBEDDED}, fi.lines, fi.chars, fi.created_at, fi.updated_at"""
+    ), 0)) when fi.chunks_total is null then null else 0 end"""
+_ROWS = Record(
+    File,
+    "files",
+    "fi",
+    missing="File {} not found.",
+    found={"chunks_embedded": EMBEDDED, "folder_name": "(select fo.name from folders fo where fo.id = fi.folder_id)"},
+)
+COLUMNS = _ROWS.columns
 TABLES = "files fi join folders fo on fo.id = fi.folder_id"
 
-BY_ID = f"select {COLUMNS} from {TABLES} where fi.id = :id and fi.organization_id = :organization_id"
-BY_NAME = f"""
-select {COLUMNS} from {TABLES} where fi.folder_id = :folder_id and fi.name = :name
-    and fi.organization_id = :organization_id"""
+BY_NAME = _ROWS.select + " and fi.folder_id = :folder_id and fi.name = :name"
 NAMES = "select name from files where folder_id = :folder_id and organization_id = :organization_id"
 INSERT = """
 insert into files (id, organization_id, project_id, folder_id, name, original_name, media_type, size_bytes, status,
@@ -72,72 +74,35 @@ class NewFile:
     size_bytes: int
 
 
-def from_row(row: Row) -> File:
-    """A stored file."""
-    status: FileStatus = text(row, "status")  # pyright: ignore[reportAssignmentType]  we wrote it
-    return File(
-        id=text(row, "id"),
-        folder_id=text(row, "folder_id"),
-        folder_name=text(row, "folder_name"),
-        name=text(row, "name"),
-        original_name=text(row, "original_name"),
-        media_type=text(row, "media_type"),
-        size_bytes=integer(row, "size_bytes"),
-        status=status,
-        error=maybe_text(row, "error"),
-        chunks_total=maybe_integer(row, "chunks_total"),
-        chunks_embedded=maybe_integer(row, "chunks_embedded"),
-        lines=integer(row, "lines"),
-        chars=integer(row, "chars"),
-        created_at=moment(row, "created_at"),
-        updated_at=moment(row, "updated_at"),
-    )
+from_row = _ROWS.value
 
 
 def get(tx: Transaction, actor: Actor, file_id: str, *, folder_id: str | None = None) -> File:
     """One file, of this folder if one is named. Raises NotFound."""
-    row = tx.one(BY_ID, _key(actor, file_id))
-    if row is None or folder_id not in (None, row["folder_id"]):
+    found = _ROWS.get(tx, actor, file_id)
+    if folder_id not in (None, found.folder_id):
         raise NotFound(f"File {file_id} not found.")
-    return from_row(row)
+    return found
 
 
 def named(tx: Transaction, actor: Actor, folder_id: str, name: str) -> File | None:
     """The file of that name in a folder."""
-    params = {"folder_id": folder_id, "name": name, "organization_id": actor.organization_id}
-    row = tx.one(BY_NAME, params)
-    return None if row is None else from_row(row)
+    return _ROWS.one(tx, BY_NAME, within(actor, folder_id=folder_id, name=name))
 
 
 def names(tx: Transaction, actor: Actor, folder_id: str) -> set[str]:
     """The names of all files in a folder."""
-    rows = tx.all(NAMES, {"folder_id": folder_id, "organization_id": actor.organization_id})
-    return {text(row, "name") for row in rows}
+    return {text(row, "name") for row in tx.all(NAMES, within(actor, folder_id=folder_id))}
 
 
 def listing(tx: Transaction, actor: Actor, folder_ids: Sequence[str], page: Page) -> list[File]:
     """One page of the files in folders. Raises NotFound for a cursor that is not a file."""
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    params |= {f"folder_{n}": folder_id for n, folder_id in enumerate(folder_ids)}
-    listed = ", ".join(f":folder_{n}" for n in range(len(folder_ids)))
-    where = f"fi.organization_id = :organization_id and fi.folder_id in ({listed})"
-    clause = page_clause(tx, actor, page, "files", alias="fi")
-    return [from_row(row) for row in clause.read(tx, f"select {COLUMNS} from {TABLES} where {where}", params)]
+    return _ROWS.page(tx, actor, _ROWS.where(actor).among("fi.folder_id", "folder", folder_ids), page)
 
 
 def insert(tx: Transaction, actor: Actor, new: NewFile, now: datetime) -> File:
     """Store a new file, which waits for its text. The caller has seen to its name."""
-    params: Params = {
-        **_key(actor, new.id),
-        "project_id": actor.project_id,
-        "folder_id": new.folder_id,
-        "name": new.name,
-        "original_name": new.original_name,
-        "media_type": new.media_type,
-        "size_bytes": new.size_bytes,
-        "created_by": actor.user_id,
-        "now": time_text(now),
-    }
+    params: dict[str, SqlValue] = {**within(actor, created_by=actor.user_id, now=time_text(now)), **asdict(new)}
     tx.run(INSERT, params)
     return get(tx, actor, new.id)
 

@@ -157,7 +157,7 @@ class Record(Generic[T]):
 
     Args:
         kind: Its dataclass.
-        table: Where the rows are. It has the columns id and organization_id, and project_id.
+        table: Where the rows are. It has the columns organization_id and project_id, and id where one is asked for.
         alias: The name of the table in queries.
         missing: What is said when there is none; `{}` stands for the id.
         is_put_away: Rows that are deleted stay, with the time in `deleted_at`, and are not seen any more.
