@@ -22,7 +22,7 @@ from loci.store import agents as rows
 from loci.store.rules import rule_from_json
 from loci.types.agents import AgentType
 from loci.types.groups import Group, GroupType
-from loci.types.json import JsonObject, JsonValue
+from loci.types.json import JsonObject, JsonValue, list_of, object_of, text_of
 from loci.types.memory import Archive, Block, Passage
 from loci.types.messages import Message, Role, Trust
 from loci.types.tools import Tool, ToolRule, ToolType
@@ -97,7 +97,7 @@ class _Reading:
         agents = _list(self._document, "agents")
         if not 0 < len(agents) <= AGENTS_MAX:
             raise BadRequest(f"The file holds {len(agents)} agents; a file has from 1 to {AGENTS_MAX}.")
-        own = _object(self._document.get(OWN_KEY))
+        own = object_of(self._document.get(OWN_KEY))
         tools = {key: tool for key, item, at in _by_id(self._document, "tools") if (tool := self._tool(item, at))}
         blocks = {key: self._block(item, at) for key, item, at in _by_id(self._document, "blocks")}
         archives = {key: _archive(item, at) for key, item, at in _by_id(own, "archives")}
@@ -121,7 +121,7 @@ class _Reading:
         known, found = {_id(item) for item in agents} - {""}, dict[str, Group]()
         leads = {_id(item) for item in agents if item.get("enable_sleeptime") is True} - {""}
         for item in _list(self._document, "groups"):
-            lead, members = _object(item.get("manager_config")), _ids(item, "agent_ids")
+            lead, members = object_of(item.get("manager_config")), _ids(item, "agent_ids")
             kind, manager = str(lead.get("manager_type")), str(lead.get("manager_agent_id"))
             if kind in _SLEEPS and members and manager in leads - set(members) and known.issuperset(members):
                 found[manager] = Group(
@@ -134,9 +134,9 @@ class _Reading:
         return found
 
     def _agent(self, item: JsonObject, where: str, several: bool) -> FileAgent:
-        wishes, own = self._wishes, _object(item.get(OWN_KEY))
+        wishes, own = self._wishes, object_of(item.get(OWN_KEY))
         fields: dict[str, Any] = {key: item[key] for key in _PLAIN if item.get(key) is not None}
-        fields["llm_config"] = _clean_config(_object(fields.get("llm_config")))
+        fields["llm_config"] = _clean_config(object_of(fields.get("llm_config")))
         body = _valid(AgentIn, fields, where)
         environment = {key: str(value or "") for key, value in _environment(item).items()} | dict(wishes.secrets)
         new = body.new_agent({key: self._seal(key, text) for key, text in environment.items()})
@@ -188,7 +188,7 @@ class _Reading:
 
     def _compaction(self, item: JsonObject, where: str, default: Any) -> Any:  # noqa: ANN401  CompactionSettings
         try:
-            given = _object(item["compaction_settings"])
+            given = object_of(item["compaction_settings"])
             given = {key: value for key, value in given.items() if value is not None or key == "clip_chars"}
             return CompactionIn.model_validate(given).settings()
         except ValidationError:
@@ -237,7 +237,7 @@ class _Reading:
         return body.new_block().block()
 
     def _tool(self, item: JsonObject, where: str) -> Tool | None:
-        schema = _object(item.get("json_schema"))
+        schema = object_of(item.get("json_schema"))
         name = item.get("name") or schema.get("name")
         if not isinstance(name, str) or not name:
             raise Unprocessable(f"{where}.name is missing.")
@@ -257,16 +257,16 @@ class _Reading:
             tool_type=tool_type,
             description=description,
             json_schema=schema or {"name": name, "description": description, "parameters": parameters},
-            tags=tuple(str(tag) for tag in _values(item.get("tags"))),
+            tags=tuple(str(tag) for tag in list_of(item.get("tags"))),
             source_code=source if isinstance(source, str) and source else None,
             source_type=str(item.get("source_type") or "python"),
-            args_json_schema=_object(item.get("args_json_schema")) or None,
+            args_json_schema=object_of(item.get("args_json_schema")) or None,
             return_limit_chars=limit if isinstance(limit, int) and 0 < limit <= 1_000_000 else 50_000,
             pip_requirements=tuple(_list(item, "pip_requirements")),
             npm_requirements=tuple(_list(item, "npm_requirements")),
             default_requires_approval=item.get("default_requires_approval") is True,
             enable_parallel_execution=item.get("enable_parallel_execution") is True,
-            metadata=_object(item.get("metadata_")),
+            metadata=object_of(item.get("metadata_")),
         )
 
 
@@ -284,13 +284,12 @@ def _check(item: FileAgent, where: str, blocks: Mapping[str, Block], archives: M
 
 
 def _archive(item: JsonObject, where: str) -> FileArchive:
-    description, embedding = item.get("description"), item.get("embedding")
     archive = Archive(
         id="",
         name=str(item.get("name") or "Archive"),
-        description=description if isinstance(description, str) else None,
-        embedding=embedding if isinstance(embedding, str) else None,
-        metadata=_object(item.get("metadata")),
+        description=text_of(item, "description"),
+        embedding=text_of(item, "embedding"),
+        metadata=object_of(item.get("metadata")),
     )
     found: list[Passage] = []
     for number, entry in enumerate(_list(item, "passages")):
@@ -301,8 +300,8 @@ def _archive(item: JsonObject, where: str) -> FileArchive:
             made = datetime.fromisoformat(at) if isinstance(at, str) else None
         except ValueError:
             raise Unprocessable(f"{where}.passages[{number}].created_at is no time.") from None
-        tags = tuple(str(tag) for tag in _values(entry.get("tags")))
-        metadata = _object(entry.get("metadata"))
+        tags = tuple(str(tag) for tag in list_of(entry.get("tags")))
+        metadata = object_of(entry.get("metadata"))
         found.append(
             Passage(id="", archive_id="", text=text, tags=tags, metadata=metadata, created_at=made, trust=Trust.IMPORT)
         )
@@ -325,8 +324,7 @@ def _count(value: JsonValue) -> int | None:
 
 
 def _environment(item: JsonObject) -> JsonObject:
-    given = item.get("secrets") or item.get("tool_exec_environment_variables")
-    return given if isinstance(given, Mapping) else {}
+    return object_of(item.get("secrets") or item.get("tool_exec_environment_variables"))
 
 
 def _valid(model: type[T], fields: Mapping[str, Any], where: str) -> T:
@@ -363,12 +361,4 @@ def _id(item: JsonObject) -> str:
 
 
 def _ids(item: JsonObject, key: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(value) for value in _values(item.get(key))))
-
-
-def _values(value: JsonValue) -> Sequence[JsonValue]:
-    return value if isinstance(value, list) else ()
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
+    return tuple(dict.fromkeys(str(value) for value in list_of(item.get(key))))

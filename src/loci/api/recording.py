@@ -18,6 +18,7 @@ from loci.store import approvals, messages, run_events, runs
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
 from loci.types.events import Delta, Event, MessageStored, RunEnded
+from loci.types.json import text_of
 from loci.types.messages import Role
 from loci.types.runs import Ending, Run, StopReason
 
@@ -156,12 +157,11 @@ def settle(tx: Transaction, actor: Actor, run_id: str) -> int | None:
 def end_of(run: Run) -> RunEnded:
     """The last event of a run that has ended, from what is stored of it."""
     error = run.error or {}
-    kind, message, detail = (error.get(key) for key in ("error_type", "message", "detail"))
     ending = Ending(
         reason=run.stop_reason or StopReason.ERROR,
-        error_type=kind if isinstance(kind, str) else None,
-        message=message if isinstance(message, str) else None,
-        detail=detail if isinstance(detail, str) else None,
+        error_type=text_of(error, "error_type"),
+        message=text_of(error, "message"),
+        detail=text_of(error, "detail"),
     )
     return RunEnded(run_id=run.id, ending=ending, usage=run.usage, step_count=run.step_count)
 

@@ -15,7 +15,7 @@ from loci.api.wire_stored import wire_stored
 from loci.errors import Unprocessable
 from loci.model.pictures import from_base64
 from loci.store.parts import part_from_json, part_to_json
-from loci.types.json import EMPTY, JsonObject, JsonValue
+from loci.types.json import EMPTY, JsonObject, JsonValue, object_of, objects_of, text_of
 from loci.types.messages import (
     ApprovalAnswer,
     Image,
@@ -127,10 +127,10 @@ def read_message(item: JsonObject, where: str, tools: Mapping[str, str], fallbac
         created_at=_moment(item.get("created_at"), fallback),
         agent_id="",
         conversation_id="",
-        name=None if role is Role.TOOL else _maybe(item, "name"),
-        otid=_maybe(item, "otid"),
-        sender_id=_maybe(item, "sender_id"),
-        model=_maybe(item, "model"),
+        name=None if role is Role.TOOL else text_of(item, "name"),
+        otid=text_of(item, "otid"),
+        sender_id=text_of(item, "sender_id"),
+        model=text_of(item, "model"),
         extra=_extra(parts) if _kind(role, parts) is Kind.SUMMARY else None,
     )
     own = item.get(OWN_KEY)
@@ -150,7 +150,7 @@ def _with_own(message: Message, own: JsonObject) -> Message:
         created_at=message.created_at,
         agent_id="",
         conversation_id="",
-        name=_maybe(own, "name"),
+        name=text_of(own, "name"),
         otid=message.otid,
         sender_id=message.sender_id,
         model=message.model,
@@ -180,14 +180,14 @@ def _parts(item: JsonObject, role: Role, tools: Mapping[str, str]) -> tuple[Part
     elif isinstance(content, list):
         parts = [part for entry in content if (part := _part(entry, tools)) is not None]
     if role is Role.TOOL:
-        returns = _objects(item.get("tool_returns"))
+        returns = objects_of(item.get("tool_returns"))
         texts = "\n".join(part.text for part in parts if isinstance(part, Text))
-        call_id, name = str(item.get("tool_call_id") or ""), _maybe(item, "name")
+        call_id, name = str(item.get("tool_call_id") or ""), text_of(item, "name")
         if any(entry.get("func_response") is not None or entry.get("tool_call_id") for entry in returns):
             return tuple(_result(entry, call_id, tools, name, texts) for entry in returns)
         return (_result({**(returns[0] if returns else EMPTY), "func_response": texts}, call_id, tools, name, texts),)
     if not any(isinstance(part, ToolCall) for part in parts):
-        parts += [_call(entry, number) for number, entry in enumerate(_objects(item.get("tool_calls")))]
+        parts += [_call(entry, number) for number, entry in enumerate(objects_of(item.get("tool_calls")))]
     if role is Role.APPROVAL:
         parts += _answers(item, tools)
     return tuple(parts)
@@ -199,10 +199,10 @@ def _part(entry: JsonValue, tools: Mapping[str, str]) -> Part | None:
         return Text(entry) if isinstance(entry, str) else None
     match entry.get("type"):
         case "text" | None:
-            return Text(str(entry.get("text") or ""), _maybe(entry, "signature"))
+            return Text(str(entry.get("text") or ""), text_of(entry, "signature"))
         case "image":
             source = entry.get("source")
-            return _seen(_image(source if isinstance(source, Mapping) else {}))
+            return _seen(_image(object_of(source)))
         case "reasoning" | "summarized_reasoning" | "redacted_reasoning" | "omitted_reasoning":
             return _thought(entry)
         case "tool_call":
@@ -217,10 +217,10 @@ def _thought(entry: JsonObject) -> Reasoning | None:
     match entry.get("type"):
         case "reasoning":
             native = entry.get("is_native") is not False
-            return Reasoning(str(entry.get("reasoning") or ""), _maybe(entry, "signature"), native=native)
+            return Reasoning(str(entry.get("reasoning") or ""), text_of(entry, "signature"), native=native)
         case "summarized_reasoning":
-            words = "\n\n".join(str(piece.get("text") or "") for piece in _objects(entry.get("summary")))
-            return Reasoning(words, _maybe(entry, "encrypted_content"), id=_maybe(entry, "id"))
+            words = "\n\n".join(str(piece.get("text") or "") for piece in objects_of(entry.get("summary")))
+            return Reasoning(words, text_of(entry, "encrypted_content"), id=text_of(entry, "id"))
         case "redacted_reasoning":
             return Reasoning("", redacted=str(entry.get("data") or ""))
         case _:
@@ -229,8 +229,8 @@ def _thought(entry: JsonObject) -> Reasoning | None:
 
 def _image(source: JsonObject) -> Image:
     if isinstance(source.get("data"), str):
-        return Image(_maybe(source, "media_type"), _maybe(source, "data"), detail=_maybe(source, "detail"))
-    return Image(url=_maybe(source, "url"), detail=_maybe(source, "detail"))
+        return Image(text_of(source, "media_type"), text_of(source, "data"), detail=text_of(source, "detail"))
+    return Image(url=text_of(source, "url"), detail=text_of(source, "detail"))
 
 
 def _seen(part: Part) -> Part:
@@ -275,16 +275,16 @@ def _result(entry: JsonObject, call_id: str, tools: Mapping[str, str], name: str
 
 def _answers(item: JsonObject, tools: Mapping[str, str]) -> list[Part]:
     found: list[Part] = []
-    for entry in _objects(item.get("approvals")):
+    for entry in objects_of(item.get("approvals")):
         if entry.get("type") == "tool" or "approve" not in entry:
             response = entry.get("func_response") if "func_response" in entry else entry.get("tool_return")
             found.append(_result({**entry, "func_response": response}, "", tools, None, ""))
         else:
             call_id = str(entry.get("tool_call_id") or "")
-            found.append(ApprovalAnswer(call_id, entry.get("approve") is True, _maybe(entry, "reason")))
+            found.append(ApprovalAnswer(call_id, entry.get("approve") is True, text_of(entry, "reason")))
     approve = item.get("approve")
     if not found and isinstance(approve, bool):
-        found.append(ApprovalAnswer("", approve, _maybe(item, "denial_reason")))
+        found.append(ApprovalAnswer("", approve, text_of(item, "denial_reason")))
     return found
 
 
@@ -295,20 +295,11 @@ def _json_object(text: str) -> JsonObject:
         value: JsonValue = orjson.loads(text)
     except orjson.JSONDecodeError:
         return EMPTY
-    return value if isinstance(value, Mapping) else EMPTY
-
-
-def _objects(value: JsonValue) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return object_of(value)
 
 
 def _lines(value: JsonValue) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
-
-
-def _maybe(item: JsonObject, key: str) -> str | None:
-    value = item.get(key)
-    return value if isinstance(value, str) else None
 
 
 def _moment(value: JsonValue, fallback: datetime) -> datetime:

@@ -17,7 +17,7 @@ from loci.model.chat import headers_of
 from loci.model.http import Connections
 from loci.model.kept import Kept
 from loci.model.known import looks_like_chat, looks_like_embedder
-from loci.types.json import EMPTY, JsonObject, JsonValue
+from loci.types.json import JsonObject, JsonValue, object_of
 
 ANTHROPIC_VERSION = "2023-06-01"
 
@@ -131,7 +131,7 @@ class Lister:
                 shown = await asking.post("/api/show", {"model": name})
             except ModelFailure:
                 return Found(name=name, kind="embedding" if looks_like_embedder(name) else "chat")
-            found = _of_ollama_show(name, _object(shown))
+            found = _of_ollama_show(name, object_of(shown))
             self._shown.put(key, found)
         return found
 
@@ -189,7 +189,7 @@ def _of_google(rows: Sequence[JsonObject]) -> Sequence[Found]:
 
 
 def _of_ollama_show(name: str, shown: JsonObject) -> Found:
-    facts, abilities = _object(shown.get("model_info")), shown.get("capabilities")
+    facts, abilities = object_of(shown.get("model_info")), shown.get("capabilities")
     able = {str(each) for each in abilities} if isinstance(abilities, list) else None
     architecture = str(facts.get("general.architecture") or "")
     chosen = _NUM_CTX.search(str(shown.get("parameters") or ""))
@@ -208,9 +208,11 @@ def _of_ollama_show(name: str, shown: JsonObject) -> Found:
 
 def _with_props(found: Sequence[Found], props: JsonValue) -> Sequence[Found]:
     """llama.cpp serves one model, with the window that one request may fill, and the senses it was loaded with."""
-    document = _object(props)
-    window = _count(_object(document.get("default_generation_settings")).get("n_ctx")) or _count(document.get("n_ctx"))
-    vision = _object(document.get("modalities")).get("vision")
+    document = object_of(props)
+    window = _count(object_of(document.get("default_generation_settings")).get("n_ctx")) or _count(
+        document.get("n_ctx")
+    )
+    vision = object_of(document.get("modalities")).get("vision")
     return [
         replace(
             each,
@@ -224,7 +226,7 @@ def _with_props(found: Sequence[Found], props: JsonValue) -> Sequence[Found]:
 
 def _is_wanted(row: JsonObject) -> bool:
     name, kind = str(row.get("id") or ""), row.get("type")
-    abilities = _object(row.get("capabilities"))
+    abilities = object_of(row.get("capabilities"))
     if not name or row.get("active") is False or abilities.get("completion_chat") is False:
         return looks_like_embedder(name)
     if isinstance(kind, str) and kind.startswith("embedding"):
@@ -235,8 +237,8 @@ def _is_wanted(row: JsonObject) -> bool:
 def _found(row: JsonObject) -> Found:
     """A row of a `/v1/models` answer; every server adds fields of its own."""
     name, kind = str(row["id"]), str(row.get("type") or "")
-    meta, top = _object(row.get("meta")), _object(row.get("top_provider"))
-    price_input_usd, price_output_usd = _prices(_object(row.get("pricing")))
+    meta, top = object_of(row.get("meta")), object_of(row.get("top_provider"))
+    price_input_usd, price_output_usd = _prices(object_of(row.get("pricing")))
     return Found(
         name=name,
         kind="embedding" if kind.startswith("embedding") or (not kind and looks_like_embedder(name)) else "chat",
@@ -252,12 +254,12 @@ def _found(row: JsonObject) -> Found:
 
 
 def _sees(row: JsonObject, kind: str) -> bool | None:
-    modalities = _object(row.get("architecture")).get("input_modalities")
+    modalities = object_of(row.get("architecture")).get("input_modalities")
     if isinstance(modalities, list):
         return "image" in modalities
     if kind in ("llm", "vlm"):  # LM Studio
         return kind == "vlm"
-    vision = _object(row.get("capabilities")).get("vision")
+    vision = object_of(row.get("capabilities")).get("vision")
     return vision if isinstance(vision, bool) else None
 
 
@@ -266,7 +268,7 @@ def _calls_tools(row: JsonObject) -> bool | None:
         value = row.get(field)
         if isinstance(value, list):
             return word in value
-    calls = _object(row.get("capabilities")).get("function_calling")
+    calls = object_of(row.get("capabilities")).get("function_calling")
     return calls if isinstance(calls, bool) else None
 
 
@@ -291,10 +293,6 @@ def _first(names: Sequence[str], *places: JsonObject) -> int | None:
 def _rows(document: JsonValue, key: str = "data") -> list[JsonObject]:
     rows = document.get(key) if isinstance(document, dict) else document  # Together answers with a bare list
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, dict) else EMPTY
 
 
 def _count(value: JsonValue) -> int | None:

@@ -6,7 +6,7 @@ import orjson
 
 from loci.store.base import SqlValue
 from loci.store.rows import load_objects
-from loci.types.json import JsonObject, JsonValue
+from loci.types.json import JsonObject, JsonValue, list_of, text_of
 from loci.types.messages import ApprovalAnswer, Image, Part, Reasoning, Text, ToolCall, ToolResult, ToolStatus
 
 
@@ -56,52 +56,37 @@ def part_from_json(item: JsonObject) -> Part:
     """The part that a JSON object stands for."""
     match item.get("type"):
         case "text":
-            return Text(_text(item, "text"), _maybe(item, "signature"), _maybe(item, "provider"))
+            return Text(text_of(item, "text") or "", text_of(item, "signature"), text_of(item, "provider"))
         case "image":
-            fields = (_maybe(item, key) for key in ("media_type", "data", "url", "detail"))
+            fields = (text_of(item, key) for key in ("media_type", "data", "url", "detail"))
             return Image(*fields)
         case "reasoning":
             return Reasoning(
-                text=_text(item, "text"),
-                signature=_maybe(item, "signature"),
-                provider=_maybe(item, "provider"),
-                redacted=_maybe(item, "redacted"),
+                text=text_of(item, "text") or "",
+                signature=text_of(item, "signature"),
+                provider=text_of(item, "provider"),
+                redacted=text_of(item, "redacted"),
                 native=item.get("native") is not False,
-                id=_maybe(item, "id"),
+                id=text_of(item, "id"),
             )
         case "tool_call":
-            texts = (_text(item, key) for key in ("id", "name", "arguments"))
-            return ToolCall(*texts, signature=_maybe(item, "signature"), provider=_maybe(item, "provider"))
+            texts = (text_of(item, key) or "" for key in ("id", "name", "arguments"))
+            return ToolCall(*texts, signature=text_of(item, "signature"), provider=text_of(item, "provider"))
         case "tool_result":
             status: ToolStatus = "error" if item.get("status") == "error" else "success"
             return ToolResult(
-                call_id=_text(item, "call_id"),
-                name=_text(item, "name"),
-                text=_text(item, "text"),
+                call_id=text_of(item, "call_id") or "",
+                name=text_of(item, "name") or "",
+                text=text_of(item, "text") or "",
                 status=status,
-                stdout=_texts(item, "stdout"),
-                stderr=_texts(item, "stderr"),
+                stdout=tuple(map(str, list_of(item.get("stdout")))),
+                stderr=tuple(map(str, list_of(item.get("stderr")))),
             )
         case "approval":
-            return ApprovalAnswer(_text(item, "call_id"), item.get("approve") is True, _maybe(item, "reason"))
+            return ApprovalAnswer(text_of(item, "call_id") or "", item.get("approve") is True, text_of(item, "reason"))
         case _:
             return Text(orjson.dumps(item).decode())
 
 
 def _set(**fields: str | None) -> dict[str, JsonValue]:
     return {key: value for key, value in fields.items() if value is not None}
-
-
-def _text(item: JsonObject, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _maybe(item: JsonObject, key: str) -> str | None:
-    value = item.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _texts(item: JsonObject, key: str) -> tuple[str, ...]:
-    value = item.get(key)
-    return tuple(str(line) for line in value) if isinstance(value, list) else ()

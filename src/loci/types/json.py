@@ -8,3 +8,24 @@ JsonValue: TypeAlias = JsonScalar | Sequence["JsonValue"] | Mapping[str, "JsonVa
 JsonObject: TypeAlias = Mapping[str, "JsonValue"]
 
 EMPTY: JsonObject = {}
+
+
+def object_of(value: JsonValue) -> JsonObject:
+    """An object as it is; anything else is an empty one."""
+    return value if isinstance(value, Mapping) else EMPTY
+
+
+def list_of(value: JsonValue) -> Sequence[JsonValue]:
+    """A list as it is; anything else is an empty one."""
+    return value if isinstance(value, list) else ()
+
+
+def objects_of(value: JsonValue) -> list[JsonObject]:
+    """The objects of a list; what is none is left out."""
+    return [item for item in list_of(value) if isinstance(item, Mapping)]
+
+
+def text_of(item: JsonObject, key: str) -> str | None:
+    """The text that an object has there; None for anything else."""
+    value = item.get(key)
+    return value if isinstance(value, str) else None

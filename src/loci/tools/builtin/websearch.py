@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from loci.config import WebSettings
-from loci.types.json import JsonObject, JsonValue
+from loci.types.json import JsonObject, JsonValue, list_of, text_of
 
 TEXT_CHARS_MAX = 10_000
 _TAVILY_MAX = 20
@@ -85,12 +85,12 @@ def _exa_request(ask: Ask, key: str, base: str | None) -> Request:
 def _exa_results(document: Mapping[str, JsonValue], ask: Ask) -> Sequence[Found]:  # noqa: ARG001  one shape for all
     return [
         Found(
-            title=_text(row, "title"),
-            url=_text(row, "url"),
-            published=_text(row, "publishedDate"),
-            author=_text(row, "author"),
-            excerpt=" … ".join(str(item) for item in _list(row.get("highlights"))),
-            text=_text(row, "text"),
+            title=text_of(row, "title") or "",
+            url=text_of(row, "url") or "",
+            published=text_of(row, "publishedDate") or "",
+            author=text_of(row, "author") or "",
+            excerpt=" … ".join(str(item) for item in list_of(row.get("highlights"))),
+            text=text_of(row, "text") or "",
         )
         for row in _rows(document)
     ]
@@ -114,11 +114,11 @@ def _tavily_request(ask: Ask, key: str, base: str | None) -> Request:
 def _tavily_results(document: Mapping[str, JsonValue], ask: Ask) -> Sequence[Found]:  # noqa: ARG001  one shape for all
     return [
         Found(
-            title=_text(row, "title"),
-            url=_text(row, "url"),
-            published=_text(row, "published_date"),
-            excerpt=_text(row, "content"),
-            text=_text(row, "raw_content"),
+            title=text_of(row, "title") or "",
+            url=text_of(row, "url") or "",
+            published=text_of(row, "published_date") or "",
+            excerpt=text_of(row, "content") or "",
+            text=text_of(row, "raw_content") or "",
         )
         for row in _rows(document)
     ]
@@ -139,10 +139,10 @@ def _searxng_request(ask: Ask, address: str, base: str | None) -> Request:  # no
 def _searxng_results(document: Mapping[str, JsonValue], ask: Ask) -> Sequence[Found]:
     found = [
         Found(
-            title=_text(row, "title"),
-            url=_text(row, "url"),
-            published=_text(row, "publishedDate"),
-            excerpt=_text(row, "content"),
+            title=text_of(row, "title") or "",
+            url=text_of(row, "url") or "",
+            published=text_of(row, "publishedDate") or "",
+            excerpt=text_of(row, "content") or "",
         )
         for row in _rows(document)
     ]
@@ -168,16 +168,7 @@ def _within(host: str, domain: str) -> bool:
 
 
 def _rows(document: Mapping[str, JsonValue]) -> list[JsonObject]:
-    return [row for row in _list(document.get("results")) if isinstance(row, dict) and row.get("url")]
-
-
-def _list(value: JsonValue) -> list[JsonValue]:
-    return value if isinstance(value, list) else []
-
-
-def _text(row: JsonObject, name: str) -> str:
-    value = row.get(name)
-    return value if isinstance(value, str) else ""
+    return [row for row in list_of(document.get("results")) if isinstance(row, dict) and row.get("url")]
 
 
 SEARCHES = (
