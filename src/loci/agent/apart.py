@@ -46,7 +46,7 @@ def create_thread(
     copies = [replace(block, id=new_id("block"), version=1) for block in copied]
     for copy in copies:
         blocks.insert(tx, actor, author_of(actor), copy, now)
-    made = replace(conversation, isolated_block_ids=tuple(copy.id for copy in copies))
-    conversations.insert(tx, actor, made)
+    wanted = replace(conversation, isolated_block_ids=tuple(copy.id for copy in copies))
+    made = conversations.insert(tx, actor, wanted)
     isolated.insert(tx, actor, made.id, made.agent_id, made.isolated_block_ids)
     return made

@@ -51,8 +51,6 @@ def fork(
         window_tokens=source.window_tokens,
         hidden=hidden,
         created_at=now,
-        updated_at=now,
-        created_by=actor.user_id,
     )
     return create_thread(tx, actor, made, isolated.of_thread(tx, actor, source.id), now)
 

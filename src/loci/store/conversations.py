@@ -76,11 +76,11 @@ def default_id(agent_id: str) -> str:
     return f"conv-{agent_id[-36:]}"
 
 
-def insert(tx: Transaction, actor: Actor, conversation: Conversation) -> None:
+def insert(tx: Transaction, actor: Actor, conversation: Conversation) -> Conversation:
     """Store a new conversation; `created_at` must be set."""
     if conversation.created_at is None:
         raise ValueError("a conversation is stored with its time")
-    _ROWS.insert(tx, actor, conversation, conversation.created_at)
+    return _ROWS.insert(tx, actor, conversation, conversation.created_at)
 
 
 def head(tx: Transaction, actor: Actor, conversation_id: str, agent_id: str) -> Row:

@@ -5,27 +5,12 @@ from datetime import datetime
 from typing import cast
 
 from loci.errors import NotFound
-from loci.store.base import Row, SqlValue, Transaction
-from loci.store.rows import (
-    dump,
-    load_objects,
-    maybe_moment,
-    maybe_text,
-    maybe_time_text,
-    moment,
-    text,
-    time_text,
-)
+from loci.store.base import SqlValue, Transaction
+from loci.store.rows import Codec, Record, dump, load_objects, time_text
 from loci.types.actor import Actor
-from loci.types.json import JsonObject
 from loci.types.keys import Access, ApiKey, Grant
 from loci.types.paging import Page
 
-COLUMNS = (
-    "id, organization_id, user_id, name, begins, hostname, grants, created_at, last_used_at, expires_at, revoked_at"
-)
-BY_HASH = f"select {COLUMNS} from api_keys where hash = :hash"
-BY_ID = f"select {COLUMNS} from api_keys where id = :id"
 INSERT = """
 insert into api_keys (id, organization_id, user_id, name, begins, hash, hostname, grants, created_at, expires_at)
 values (:id, :organization_id, :user_id, :name, :begins, :hash, :hostname, :grants, :created_at, :expires_at)"""
@@ -60,55 +45,30 @@ def _grants(value: SqlValue) -> tuple[Grant, ...] | None:
     )
 
 
-def from_row(row: Row) -> ApiKey:
-    """A stored one."""
-    return ApiKey(
-        id=text(row, "id"),
-        organization_id=text(row, "organization_id"),
-        user_id=text(row, "user_id"),
-        name=text(row, "name"),
-        begins=text(row, "begins"),
-        hostname=maybe_text(row, "hostname"),
-        grants=_grants(row["grants"]),
-        created_at=moment(row, "created_at"),
-        last_used_at=maybe_moment(row, "last_used_at"),
-        expires_at=maybe_moment(row, "expires_at"),
-        revoked_at=maybe_moment(row, "revoked_at"),
-    )
+def _dumped(grants: tuple[Grant, ...] | None) -> str | None:
+    return None if grants is None else dump([{"agent_id": it.agent_id, "access": list(it.access)} for it in grants])
+
+
+_ROWS = Record(ApiKey, "api_keys", "k", missing="There is no key {}.", special={"grants": Codec(_grants, _dumped)})
+_ALL = f"select {_ROWS.columns} from api_keys k"
 
 
 def insert(tx: Transaction, new: ApiKey, hashed: str) -> None:
     """Store a key under its hash."""
-    grants: list[JsonObject] | None = None
-    if new.grants is not None:
-        grants = [{"agent_id": grant.agent_id, "access": list(grant.access)} for grant in new.grants]
-    params: dict[str, SqlValue] = {
-        "id": new.id,
-        "organization_id": new.organization_id,
-        "user_id": new.user_id,
-        "name": new.name,
-        "begins": new.begins,
-        "hash": hashed,
-        "hostname": new.hostname,
-        "grants": None if grants is None else dump(grants),
-        "created_at": maybe_time_text(new.created_at),
-        "expires_at": maybe_time_text(new.expires_at),
-    }
-    tx.run(INSERT, params)
+    tx.run(INSERT, {**_ROWS.params(Actor(organization_id=new.organization_id), new), "hash": hashed})
 
 
 def by_hash(tx: Transaction, hashed: str) -> ApiKey | None:
     """The key with this hash, whatever became of it."""
-    row = tx.one(BY_HASH, {"hash": hashed})
-    return None if row is None else from_row(row)
+    return _ROWS.one(tx, _ALL + " where hash = :hash", {"hash": hashed})
 
 
 def get(tx: Transaction, key_id: str) -> ApiKey:
     """One key. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": key_id})
-    if row is None:
+    found = _ROWS.one(tx, _ALL + " where id = :id", {"id": key_id})
+    if found is None:
         raise NotFound(f"There is no key {key_id}.")
-    return from_row(row)
+    return found
 
 
 def listing(tx: Transaction, chosen: KeyFilter, page: Page, *, skipped_rows: int = 0) -> list[ApiKey]:
@@ -124,8 +84,7 @@ def listing(tx: Transaction, chosen: KeyFilter, page: Page, *, skipped_rows: int
     if chosen.agent_id is not None:
         where += " and grants like :agent_id"  # an id has no letters that mean something there
         params["agent_id"] = f'%"{chosen.agent_id}"%'
-    rows = tx.all(f"select {COLUMNS} from api_keys where {where} order by id limit :limit_rows offset :skipped", params)
-    return [from_row(row) for row in rows]
+    return _ROWS.all(tx, f"{_ALL} where {where} order by id limit :limit_rows offset :skipped", params)
 
 
 def touch(tx: Transaction, key_id: str, now: datetime) -> None:

@@ -85,8 +85,6 @@ async def create_conversation(
         window_tokens=wanted.context_window_limit,
         hidden=wanted.hidden,
         created_at=now,
-        updated_at=now,
-        created_by=actor.user_id,
     )
     made = await services.store.write(_create, actor, conversation, wanted.isolated_block_labels or (), now)
     return json_answer(wire_conversation(made, []))
@@ -125,8 +123,6 @@ async def create_ephemeral_conversation(body: EphemeralIn, services: Services, a
         model=agent.model,
         hidden=body.hidden,
         created_at=now,
-        updated_at=now,
-        created_by=actor.user_id,
     )
     made = await services.store.write(_create, actor, thread, (), now)
     return json_answer({**wire_conversation(made, []), "agent_id": None})
