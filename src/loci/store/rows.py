@@ -131,11 +131,6 @@ def flag(row: Row, column: str) -> bool:
     return bool(row[column])
 
 
-def maybe_flag(row: Row, column: str) -> bool | None:
-    """Yes, no or unknown."""
-    return None if row[column] is None else bool(row[column])
-
-
 def bit(value: bool | None) -> int | None:  # noqa: FBT001  a conversion
     """Yes or no as 1 or 0."""
     return None if value is None else int(value)
