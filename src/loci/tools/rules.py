@@ -93,16 +93,6 @@ def _child_args(rule: ConstrainChildTools) -> dict[str, JsonObject]:
     return found
 
 
-def conditional_child(rule: Conditional, output: JsonValue) -> str | None:
-    """Which tool a conditional rule sends to; None leaves the choice free.
-
-    A JSON object answers with its `message`, anything else with itself. Values are compared by their JSON text, and a
-    text also as it stands, so `true`, `"true"` and `True` as keys of the mapping all mean yes.
-    """
-    child = _mapped_child(rule, output)
-    return rule.default_child if child is None else child
-
-
 def _after_conditional(rule: Conditional, output: JsonValue, every: frozenset[str]) -> frozenset[str]:
     child = _mapped_child(rule, output)
     if child is None and rule.require_output_mapping:
@@ -112,6 +102,11 @@ def _after_conditional(rule: Conditional, output: JsonValue, every: frozenset[st
 
 
 def _mapped_child(rule: Conditional, output: JsonValue) -> str | None:
+    """Which tool the mapping sends to; None if it does not know the output.
+
+    A JSON object answers with its `message`, anything else with itself. Values are compared by their JSON text, and a
+    text also as it stands, so `true`, `"true"` and `True` as keys of the mapping all mean yes.
+    """
     value = _parsed(output)
     if isinstance(value, Mapping) and "message" in value:
         value = _parsed(value["message"])
