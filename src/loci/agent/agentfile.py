@@ -7,6 +7,8 @@ in the journal and on each message and passage, so that it is believed no more t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from loci.agent import creating
 from loci.agent.creating import NewAgent
@@ -29,6 +31,7 @@ from loci.types.tools import Tool, ToolType
 
 MESSAGES_MAX = 200_000
 PASSAGES_MAX = 200_000
+T = TypeVar("T", Message, Passage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,28 +119,23 @@ def exported(
 
 def _all_messages(tx: Transaction, actor: Actor, conversation_id: str, inherited: tuple[str, ...]) -> list[Message]:
     chosen = MessageFilter(conversation_id=conversation_id, only_ids=inherited)
-    found: list[Message] = []
-    after: str | None = None
-    while len(found) <= MESSAGES_MAX:
-        rows = messages.listing(tx, actor, chosen, Page(limit_rows=PAGE_MAX_ROWS, after=after, ascending=True))
-        found += rows
-        if len(rows) < PAGE_MAX_ROWS:
-            return found
-        after = rows[-1].id
-    raise TooLarge(f"The agent has more than {MESSAGES_MAX} messages, the most that a file takes.")
+    return _every(partial(messages.listing, tx, actor, chosen), MESSAGES_MAX, "messages")
 
 
 def _all_passages(tx: Transaction, actor: Actor, archive_id: str) -> list[Passage]:
-    chosen = PassageFilter(archive_id=archive_id)
-    found: list[Passage] = []
-    after: str | None = None
-    while len(found) <= PASSAGES_MAX:
-        rows = passages.listing(tx, actor, chosen, Page(limit_rows=PAGE_MAX_ROWS, after=after, ascending=True))
+    return _every(partial(passages.listing, tx, actor, PassageFilter(archive_id=archive_id)), PASSAGES_MAX, "passages")
+
+
+def _every(listing: Callable[[Page], list[T]], most: int, what: str) -> list[T]:
+    found: list[T] = []
+    page = Page(limit_rows=PAGE_MAX_ROWS, ascending=True)
+    while len(found) <= most:
+        rows = listing(page)
         found += rows
         if len(rows) < PAGE_MAX_ROWS:
             return found
-        after = rows[-1].id
-    raise TooLarge(f"An archive has more than {PASSAGES_MAX} passages, the most that a file takes.")
+        page = replace(page, after=rows[-1].id)
+    raise TooLarge(f"There are more than {most} {what}, the most that a file takes.")
 
 
 async def import_file(

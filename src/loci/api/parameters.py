@@ -1,6 +1,6 @@
 """Parameters that many routes share: ids in paths, pages of lists, what to include."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Protocol, TypeVar
 
@@ -97,25 +97,20 @@ def page(before: str | None, after: str | None, limit: int | None, order: Order)
     return Page(limit_rows=bounded, before=before, after=after, ascending=order == "asc")
 
 
-async def _newest_first(
-    before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "desc"
-) -> Page:
-    return page(before, after, limit, order)
+def paged(usual: Order, rows: int = DEFAULT_ROWS) -> Callable[..., Awaitable[Page]]:
+    """What reads a page from the query: in the usual order, with so many rows, unless asked otherwise."""
+
+    async def read(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = usual) -> Page:
+        return page(before, after, rows if limit is None else limit, order)
+
+    return read
 
 
-async def _oldest_first(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "asc") -> Page:
-    return page(before, after, limit, order)
-
-
-async def _attached(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "asc") -> Page:
-    return page(before, after, PAGE_MAX_ROWS if limit is None else limit, order)
-
-
-Attached = Annotated[Page, Depends(_attached)]
+Attached = Annotated[Page, Depends(paged("asc", PAGE_MAX_ROWS))]
 """A page of what is attached to an agent, in the order of attachment; all of it unless asked otherwise."""
 
-NewestFirst = Annotated[Page, Depends(_newest_first)]
-OldestFirst = Annotated[Page, Depends(_oldest_first)]
+NewestFirst = Annotated[Page, Depends(paged("desc"))]
+OldestFirst = Annotated[Page, Depends(paged("asc"))]
 
 
 async def _included(

@@ -22,6 +22,15 @@ class ErrorShape(TypedDict):
     detail: str
 
 
+class Stamped(TypedDict):
+    """When a thing was made and changed, and by whom."""
+
+    created_at: Time
+    updated_at: Time
+    created_by_id: str | None
+    last_updated_by_id: str | None
+
+
 @exact
 class InvalidShape(TypedDict):
     """What is wrong with a request. `examples` shows a good id where a bad one stood in the path."""
@@ -173,20 +182,16 @@ class WrittenToolShape(TypedDict):
 
 
 @exact
-class SandboxShape(TypedDict):
+class SandboxShape(Stamped):
     """Settings of a kind of sandbox."""
 
     id: str
     type: Literal["local", "e2b", "modal"]
     config: Object
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact
-class SandboxVariableShape(TypedDict):
+class SandboxVariableShape(Stamped):
     """An environment variable that tools are given."""
 
     id: str
@@ -195,10 +200,6 @@ class SandboxVariableShape(TypedDict):
     description: str | None
     value_enc: str | None
     sandbox_config_id: str
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact
@@ -264,7 +265,7 @@ class DoneShape(TypedDict):
 
 
 @exact
-class PassageShape(TypedDict):
+class PassageShape(Stamped):
     """A note in archival memory."""
 
     id: str
@@ -278,10 +279,6 @@ class PassageShape(TypedDict):
     embedding: list[float] | None
     embedding_config: EmbeddingConfigShape | None
     is_deleted: bool
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact
@@ -312,7 +309,7 @@ class ScoredPassageShape(TypedDict):
 
 
 @exact
-class ArchiveShape(TypedDict):
+class ArchiveShape(Stamped):
     """A shelf of notes that agents share."""
 
     id: str
@@ -322,14 +319,10 @@ class ArchiveShape(TypedDict):
     metadata: Object
     embedding_config: EmbeddingConfigShape | None
     vector_db_provider: Literal["native"]
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact
-class JobShape(TypedDict):
+class JobShape(Stamped):
     """Background work. `metadata` says of which kind it is, what it is about and how it went."""
 
     id: str
@@ -345,11 +338,7 @@ class JobShape(TypedDict):
     callback_error: str | None
     ttft_ns: int | None
     total_duration_ns: int | None
-    created_at: Time
-    updated_at: Time
     completed_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact

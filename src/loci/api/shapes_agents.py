@@ -4,7 +4,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from loci.api.shapes import BlockShape, EmbeddingConfigShape, IdentityShape, Object, Time, ToolShape, exact
+from loci.api.shapes import BlockShape, EmbeddingConfigShape, IdentityShape, Object, Stamped, Time, ToolShape, exact
 
 
 @exact
@@ -85,7 +85,7 @@ class RepositoriesShape(TypedDict):
 
 
 @exact
-class SecretShape(TypedDict):
+class SecretShape(Stamped):
     """A secret that tools are given."""
 
     key: str
@@ -94,10 +94,6 @@ class SecretShape(TypedDict):
     id: str | None
     description: str | None
     value_enc: str | None
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact
@@ -125,7 +121,7 @@ class GroupShape(TypedDict):
 
 
 @exact
-class AgentShape(TypedDict):
+class AgentShape(Stamped):
     """An agent. Relations (blocks, tools, tags, secrets …) are empty in lists and reads unless `include` names them."""
 
     id: str
@@ -169,10 +165,6 @@ class AgentShape(TypedDict):
     last_run_completion: Time
     last_run_duration_ms: int | None
     last_stop_reason: str | None
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact

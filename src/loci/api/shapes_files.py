@@ -4,13 +4,13 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from loci.api.shapes import Object, Time, exact
+from loci.api.shapes import Object, Stamped, Time, exact
 
 Status = Literal["pending", "parsing", "embedding", "completed", "error"]
 
 
 @exact
-class FolderShape(TypedDict):
+class FolderShape(Stamped):
     """A folder of files, also called a source."""
 
     id: str
@@ -19,10 +19,6 @@ class FolderShape(TypedDict):
     instructions: str | None
     metadata: Object
     embedding_config: Object
-    created_by_id: str | None
-    last_updated_by_id: str | None
-    created_at: Time
-    updated_at: Time
 
 
 @exact
@@ -48,7 +44,7 @@ class FileShape(TypedDict):
 
 
 @exact
-class ChunkShape(TypedDict):
+class ChunkShape(Stamped):
     """A stretch of a file. `metadata` names its first line."""
 
     id: str
@@ -62,10 +58,6 @@ class ChunkShape(TypedDict):
     embedding: list[float] | None
     embedding_config: Object | None
     is_deleted: bool
-    created_at: Time
-    updated_at: Time
-    created_by_id: str | None
-    last_updated_by_id: str | None
 
 
 @exact

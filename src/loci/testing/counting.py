@@ -9,18 +9,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class CountingStore:
-    """Passes everything on to a real store and remembers the statements."""
+class PassingStore:
+    """Passes everything on to a real store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.statements: list[str] = []
-        self.writes = 0
-
-    def reset(self) -> None:
-        """Begin to count anew."""
-        self.statements.clear()
-        self.writes = 0
 
     async def open(self) -> None:
         """Open the real store."""
@@ -31,47 +24,65 @@ class CountingStore:
         await self._store.close()
 
     async def read(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read from the real store."""
+        return await self._store.read(verb, *args, **kwargs)
+
+
+class CountingStore(PassingStore):
+    """Remembers the statements."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.statements: list[str] = []
+        self.writes = 0
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self.statements.clear()
+        self.writes = 0
+
+    async def read(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Read and count."""
-
-        def counted(tx: Transaction) -> T:
-            return verb(_Counted(tx, self.statements), *args, **kwargs)
-
-        return await self._store.read(counted)
+        return await self._store.read(lambda tx: verb(Counted(tx, self.statements.append), *args, **kwargs))
 
     async def write(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write and count."""
         self.writes += 1
-
-        def counted(tx: Transaction) -> T:
-            return verb(_Counted(tx, self.statements), *args, **kwargs)
-
-        return await self._store.write(counted)
+        return await self._store.write(lambda tx: verb(Counted(tx, self.statements.append), *args, **kwargs))
 
 
-class _Counted:
-    def __init__(self, tx: Transaction, statements: list[str]) -> None:
+class Counted:
+    """A transaction that tells of each statement before it is executed."""
+
+    def __init__(self, tx: Transaction, told: Callable[[str], None]) -> None:
         self._tx = tx
-        self._statements = statements
+        self._told = told
 
     @property
     def dialect(self) -> Dialect:
+        """That of the real one."""
         return self._tx.dialect
 
     def all(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
-        self._statements.append(sql)
+        """Tell and pass on."""
+        self._told(sql)
         return self._tx.all(sql, params)
 
     def one(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
-        self._statements.append(sql)
+        """Tell and pass on."""
+        self._told(sql)
         return self._tx.one(sql, params)
 
     def run(self, sql: str, params: Params = NO_PARAMS) -> int:
-        self._statements.append(sql)
+        """Tell and pass on."""
+        self._told(sql)
         return self._tx.run(sql, params)
 
     def many(self, sql: str, rows: Sequence[Params]) -> None:
-        self._statements.append(sql)
+        """Tell and pass on."""
+        self._told(sql)
         self._tx.many(sql, rows)
 
     def after_commit(self, action: Callable[[], None]) -> None:
+        """Pass on."""
         self._tx.after_commit(action)

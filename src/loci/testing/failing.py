@@ -5,29 +5,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from loci.errors import StoreFailure
 from loci.store.base import Store, Transaction
+from loci.testing.counting import PassingStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class FailingStore:
-    """Passes everything on to a real store; the next `failures` writes fail."""
+class FailingStore(PassingStore):
+    """The next `failures` writes fail."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         self.failures = 0
-
-    async def open(self) -> None:
-        """Open the real store."""
-        await self._store.open()
-
-    async def close(self) -> None:
-        """Close the real store."""
-        await self._store.close()
-
-    async def read(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Reading goes on."""
-        return await self._store.read(verb, *args, **kwargs)
 
     async def write(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, or roll back and fail."""

@@ -73,11 +73,8 @@ async def list_archives(
     services: Services, actor: Actor, page: NewestFirst, name: str | None = None, agent_id: str | None = None
 ) -> Response:
     """Archives, the newest first unless asked otherwise."""
-
-    def found(tx: Transaction) -> list[Archive]:
-        return archives.listing(tx, actor, page, name=name, agent_id=agent_id)
-
-    return json_answer([await _wire(services, actor, archive) for archive in await services.store.read(found)])
+    found = await services.store.read(archives.listing, actor, page, name=name, agent_id=agent_id)
+    return json_answer([await _wire(services, actor, archive) for archive in found])
 
 
 @router.post("/archives", response_model=ArchiveShape)

@@ -11,7 +11,7 @@ from loci.api.answers import json_answer
 from loci.api.batching import KIND, cancel_batch
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
-from loci.api.parameters import Cursor, JobId, Limit, Order, page
+from loci.api.parameters import JobId, paged
 from loci.api.requests_agents import LIST_MAX, Body
 from loci.api.scheduling import said_request
 from loci.api.wire_messages import WireObject
@@ -28,8 +28,6 @@ from loci.types.json import JsonObject
 from loci.types.paging import Page
 
 router = new_router("batches")
-
-LISTED_ROWS = 100
 
 
 class BatchIn(Body):
@@ -57,11 +55,7 @@ class BatchMessagesShape(BaseModel):
     messages: list[dict[str, Any]]
 
 
-def _asked(before: Cursor = None, after: Cursor = None, limit: Limit = None, order: Order = "desc") -> Page:
-    return page(before, after, LISTED_ROWS if limit is None else limit, order)
-
-
-Asked = Annotated[Page, Depends(_asked)]
+Asked = Annotated[Page, Depends(paged("desc", 100))]
 
 
 @router.post("/messages/batches", response_model=BatchShape)

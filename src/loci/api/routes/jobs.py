@@ -1,14 +1,12 @@
 """Background work: what is waiting, under way or done, and calling it off."""
 
-from typing import Annotated
-
-from fastapi import Depends
 from starlette.responses import Response
 
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
-from loci.api.parameters import Cursor, JobId, Limit, Order, page
+from loci.api.parameters import JobId
+from loci.api.routes.runs import AskedList
 from loci.api.shapes import JobShape
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
@@ -16,25 +14,8 @@ from loci.store import jobs
 from loci.store.base import Transaction
 from loci.types import actor as actors
 from loci.types.jobs import Job
-from loci.types.paging import Page
 
 router = new_router("jobs")
-
-LISTED_ROWS = 100
-
-
-def _asked(
-    before: Cursor = None,
-    after: Cursor = None,
-    limit: Limit = None,
-    order: Order | None = None,
-    ascending: bool = False,
-) -> Page:
-    """A page, the newest first; older clients name the order in another way."""
-    return page(before, after, LISTED_ROWS if limit is None else limit, order or ("asc" if ascending else "desc"))
-
-
-Asked = Annotated[Page, Depends(_asked)]
 
 
 def _wire(job: Job) -> WireObject:
@@ -70,20 +51,17 @@ def _wire(job: Job) -> WireObject:
 
 @router.get("/jobs", response_model=list[JobShape])
 async def list_jobs(
-    services: Services, actor: Actor, wanted: Asked, active: bool = False, source_id: str | None = None
+    services: Services, actor: Actor, page: AskedList, active: bool = False, source_id: str | None = None
 ) -> Response:
     """Jobs by the time at which they were asked for; with `source_id`, those about the files of that folder."""
-
-    def found(tx: Transaction) -> list[Job]:
-        return jobs.page(tx, actor, wanted, active_only=active, folder_id=source_id)
-
-    return json_answer([_wire(job) for job in await services.store.read(found)])
+    found = await services.store.read(jobs.page, actor, page, active_only=active, folder_id=source_id)
+    return json_answer([_wire(job) for job in found])
 
 
 @router.get("/jobs/active", response_model=list[JobShape])
-async def list_active_jobs(services: Services, actor: Actor, wanted: Asked, source_id: str | None = None) -> Response:
+async def list_active_jobs(services: Services, actor: Actor, page: AskedList, source_id: str | None = None) -> Response:
     """Jobs that wait or are under way."""
-    return await list_jobs(services, actor, wanted, active=True, source_id=source_id)
+    return await list_jobs(services, actor, page, active=True, source_id=source_id)
 
 
 @router.get("/jobs/{job_id}", response_model=JobShape)

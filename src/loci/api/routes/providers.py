@@ -21,7 +21,6 @@ from loci.ids import new_id
 from loci.model.base import ProviderConfig
 from loci.model.brought import config_of, refuse_name
 from loci.store import providers
-from loci.store.base import Transaction
 from loci.types import actor as actors
 from loci.types.providers import Provider
 
@@ -120,11 +119,8 @@ async def list_providers(
     provider_type: str | None = None,
 ) -> Response:
     """What was brought; not what the operator set up."""
-
-    def found(tx: Transaction) -> list[Provider]:
-        return providers.listing(tx, actor, page, name=name, provider_type=provider_type)
-
-    return json_answer([_shown(services, actor, each) for each in await services.store.read(found)])
+    found = await services.store.read(providers.listing, actor, page, name=name, provider_type=provider_type)
+    return json_answer([_shown(services, actor, each) for each in found])
 
 
 @router.post("/providers", response_model=ProviderShape)
