@@ -49,7 +49,8 @@ async def test_the_files_used_last_are_open(tmp_path_factory: pytest.TempPathFac
             file = every[number]
             if move == "open":
                 rest = [name for name in expected if name != file.name]
-                gone = await store.write(holding.open_file, ME, agent, file, START)
+                seen = await store.read(holding.seen, ME, agent, file)
+                gone = await store.write(holding.open_file, ME, agent, seen, START)
                 expected = [*rest[max(0, len(rest) - most + 1) :], file.name]
                 assert [left.name for left in gone] == [name for name in rest if name not in expected]
                 changed = True
@@ -87,7 +88,8 @@ async def test_what_belongs_to_others_is_not_there(tmp_path: Path):
             with pytest.raises(NotFound):
                 await store.write(verb, OTHER_ACTOR, *arguments)
         assert await store.read(files.text_of, OTHER_ACTOR, file.id) is None
-        assert await store.read(file_views.readable, OTHER_ACTOR, agent.id, 10) == []
+        assert await store.read(files.readable, OTHER_ACTOR, folder.id, "") == []
+        assert await store.read(file_views.named, OTHER_ACTOR, agent.id, "a.txt") == []
         assert await store.read(folders.of_agent, OTHER_ACTOR, agent.id) == []
         assert await store.read(folders.count, OTHER_ACTOR) == 0
         other = Folder(id=new_id("source"), name="docs")

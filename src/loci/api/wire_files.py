@@ -11,7 +11,7 @@ from loci.model.base import EmbeddingInfo
 from loci.store.base import Row
 from loci.store.rows import integer, text
 from loci.types.files import Chunk, File, FileView, Folder
-from loci.types.json import JsonValue
+from loci.types.json import JsonObject, JsonValue
 
 WORDS_ONLY = EmbeddingInfo(handle="none", name="none", provider="none", provider_type="none", dimensions=0)
 """What clients are told of a folder without an embedding model, as their types demand one."""
@@ -94,30 +94,29 @@ def wire_view(agent_id: str, view: FileView) -> WireObject:
     }
 
 
-def wire_sizes(rows: Sequence[Row], *, detailed: bool) -> WireObject:
-    """How much is in all folders; with `detailed`, in each folder and file."""
-    folders: dict[str, list[Row]] = {}
-    for row in rows:
-        folders.setdefault(text(row, "folder_id"), []).append(row)
-    found: list[JsonValue] = []
-    for folder_id, held in folders.items():
-        there = [row for row in held if row["id"] is not None]
-        name = text(held[0], "folder_name")
-        files: list[JsonValue] = [
-            {
-                "file_id": text(row, "id"),
-                "file_name": f"{name}/{text(row, 'name')}",
-                "file_size": integer(row, "size_bytes"),
-            }
-            for row in there
-        ]
-        size = sum(integer(row, "size_bytes") for row in there)
-        found.append(
-            {"source_id": folder_id, "source_name": name, "file_count": len(there), "total_size": size, "files": files}
-        )
+def wire_sizes(total: Row, folders: Sequence[Row], files: Sequence[Row]) -> WireObject:
+    """How much is in all folders, and in each of these with these files."""
+    held: dict[str, list[JsonValue]] = {}
+    for row in files:
+        size: JsonObject = {
+            "file_id": text(row, "id"),
+            "file_name": text(row, "path"),
+            "file_size": integer(row, "size_bytes"),
+        }
+        held.setdefault(text(row, "folder_id"), []).append(size)
+    sources: list[JsonValue] = [
+        {
+            "source_id": text(row, "id"),
+            "source_name": text(row, "name"),
+            "file_count": integer(row, "files"),
+            "total_size": integer(row, "size_bytes"),
+            "files": held.get(text(row, "id"), []),
+        }
+        for row in folders
+    ]
     return {
-        "total_sources": len(folders),
-        "total_files": sum(row["id"] is not None for row in rows),
-        "total_size": sum(integer(row, "size_bytes") for row in rows),
-        "sources": found if detailed else [],
+        "total_sources": integer(total, "folders"),
+        "total_files": integer(total, "files"),
+        "total_size": integer(total, "size_bytes"),
+        "sources": sources,
     }

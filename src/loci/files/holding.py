@@ -21,6 +21,8 @@ FILE_TOOLS = ("open_files", "grep_files", "semantic_search_files")
 CLOSED_NAMED_MAX = 200
 """How many files that are not open the prompt names."""
 OPENED_AT_ONCE_MAX = 100
+READ_AT_ONCE_MAX_CHARS = 5_000_000
+"""So much text is read to open files while nobody else can write; what would be more stays closed."""
 
 
 def attach(tx: Transaction, actor: Actor, author: Author, agent: Agent, folder_id: str, now: datetime) -> None:
@@ -34,8 +36,11 @@ def attach(tx: Transaction, actor: Actor, author: Author, agent: Agent, folder_i
     for tool in tools.by_names(tx, actor, FILE_TOOLS).values():
         if tool.tool_type is ToolType.FILES:
             tools.attach(tx, actor, author, agent.id, tool, now=now)
-    for seen in file_views.closed(tx, actor, agent.id, folder_id, _room(tx, actor, agent)):
-        show(tx, actor, agent, seen.file, now)
+    chars_left = READ_AT_ONCE_MAX_CHARS
+    for closed in file_views.closed(tx, actor, agent.id, folder_id, _room(tx, actor, agent)):
+        if closed.file.chars <= chars_left:
+            chars_left -= closed.file.chars
+            file_views.put(tx, actor, agent.id, seen(tx, actor, agent, closed.file), now)
 
 
 def detach(tx: Transaction, actor: Actor, author: Author, agent_id: str, folder_id: str, now: datetime) -> None:
@@ -68,12 +73,16 @@ def delete_folder(tx: Transaction, actor: Actor, author: Author, folder_id: str,
     folders.delete(tx, actor, folder_id)
 
 
-def arrived(tx: Transaction, actor: Actor, file: File, now: datetime) -> None:
-    """Show agents a file of their folders that has got its text: open where there is room, else by name."""
+def arrived(tx: Transaction, actor: Actor, file: File, words: str, now: datetime) -> None:
+    """Show agents a file of their folders that has got this text: open where there is room, else by name."""
+    views: dict[int, FileView] = {}
     for agent_id in folders.holders(tx, actor, file.folder_id):
         agent = agents.get(tx, actor, agent_id)
         if _room(tx, actor, agent):
-            show(tx, actor, agent, file, now)
+            limit_chars = agent.per_file_view_window_limit_chars
+            if limit_chars not in views:
+                views[limit_chars] = _seen(file, words, limit_chars)
+            file_views.put(tx, actor, agent_id, views[limit_chars], now)
     tx.run(BUMP_HOLDERS, {"id": file.folder_id, "organization_id": actor.organization_id})
 
 
@@ -84,47 +93,49 @@ def _room(tx: Transaction, actor: Actor, agent: Agent) -> int:
 def found(tx: Transaction, actor: Actor, agent_id: str, file_id: str) -> FileView:
     """A file of an agent's folders. Raises NotFound."""
     agents.get(tx, actor, agent_id)
-    seen = file_views.find(tx, actor, agent_id, file_id)
-    if seen is None:
+    held = file_views.find(tx, actor, agent_id, file_id)
+    if held is None:
         raise NotFound(f"Agent {agent_id} has no file {file_id}.", hint="Attach the folder that it is in.")
-    return seen
+    return held
 
 
-def open_file(
-    tx: Transaction, actor: Actor, agent: Agent, file: File, now: datetime, wished: Stretch = WHOLE
-) -> list[File]:
+def seen(tx: Transaction, actor: Actor, agent: Agent, file: File, wished: Stretch = WHOLE) -> FileView:
+    """What an agent would see of a file, for which its whole text is read. Raises Conflict if there is none."""
+    words = files.text_of(tx, actor, file.id) if file.status in ("embedding", "completed") else None
+    if words is None:
+        raise Conflict(f"'{file.path}' has no text yet: it is {file.status}.", hint=file.error or "Try again soon.")
+    return _seen(file, words, agent.per_file_view_window_limit_chars, wished)
+
+
+def _seen(file: File, words: str, limit_chars: int, wished: Stretch = WHOLE) -> FileView:
+    part = view(words, limit_chars, wished)
+    return FileView(file=file, is_open=True, shown=part.shown, line_first=part.first, line_last=part.last)
+
+
+def open_file(tx: Transaction, actor: Actor, agent: Agent, wanted: FileView, now: datetime) -> list[File]:
     """Have an agent see a stretch of a file; the files that were closed to make room, used longest ago first.
 
-    Raises Conflict for a file that has no text, and for an agent that may have none open.
+    Raises NotFound for a file that it has no more, and Conflict for an agent that may have none open.
     """
-    if file.status not in ("embedding", "completed"):
-        raise Conflict(f"'{file.path}' has no text yet: it is {file.status}.", hint=file.error or "Try again soon.")
+    found(tx, actor, agent.id, wanted.file.id)
     if agent.max_files_open < 1:
         raise Conflict("This agent may have no file open.", hint="Raise its max_files_open.")
-    leaving = make_room(tx, actor, agent, file.id)
-    show(tx, actor, agent, file, now, wished)
+    leaving = make_room(tx, actor, agent, wanted.file.id)
+    file_views.put(tx, actor, agent.id, wanted, now)
     return leaving
 
 
 def make_room(tx: Transaction, actor: Actor, agent: Agent, file_id: str | None = None) -> list[File]:
     """Close what an agent may not have open, beside the one file that is to be opened; which files those were."""
-    others = [seen.file for seen in file_views.opened(tx, actor, agent.id) if seen.file.id != file_id]
+    others = [held.file for held in file_views.opened(tx, actor, agent.id) if held.file.id != file_id]
     leaving = others[: max(0, len(others) - agent.max_files_open + (file_id is not None))]
     file_views.close(tx, actor, agent.id, [other.id for other in leaving])
     return leaving
 
 
-def show(tx: Transaction, actor: Actor, agent: Agent, file: File, now: datetime, wished: Stretch = WHOLE) -> None:
-    """Put a stretch of a file before an agent. The caller has seen to it that there is room."""
-    words = files.text_of(tx, actor, file.id) or ""
-    part = view(words, agent.per_file_view_window_limit_chars, wished)
-    seen = FileView(file=file, is_open=True, shown=part.shown, line_first=part.first, line_last=part.last)
-    file_views.put(tx, actor, agent.id, seen, now)
-
-
 def close_all(tx: Transaction, actor: Actor, agent_id: str, *, but: Sequence[str] = ()) -> list[File]:
     """Close the files of an agent, except those with these ids; which ones were open."""
-    leaving = [seen.file for seen in file_views.opened(tx, actor, agent_id) if seen.file.id not in but]
+    leaving = [held.file for held in file_views.opened(tx, actor, agent_id) if held.file.id not in but]
     file_views.close(tx, actor, agent_id, [file.id for file in leaving])
     return leaving
 
@@ -139,7 +150,7 @@ def directories(tx: Transaction, actor: Actor, agent_id: str) -> tuple[Directory
     room = CLOSED_NAMED_MAX
     for folder in held:
         directory = _directory(tx, actor, agent_id, folder, opened, room)
-        room -= sum(not seen.is_open for seen in directory.views)
+        room -= sum(not held.is_open for held in directory.views)
         shown.append(directory)
     return tuple(shown)
 
@@ -147,8 +158,8 @@ def directories(tx: Transaction, actor: Actor, agent_id: str) -> tuple[Directory
 def _directory(
     tx: Transaction, actor: Actor, agent_id: str, folder: Folder, opened: Sequence[FileView], room: int
 ) -> Directory:
-    mine = [seen for seen in opened if seen.file.folder_id == folder.id]
+    mine = [held for held in opened if held.file.folder_id == folder.id]
     closed = file_views.closed(tx, actor, agent_id, folder.id, room)
     total = file_views.count_readable(tx, folder.id)
-    views = sorted([*mine, *closed], key=lambda seen: seen.file.name)
+    views = sorted([*mine, *closed], key=lambda held: held.file.name)
     return Directory(folder=folder, views=tuple(views), left_out=total - len(views))

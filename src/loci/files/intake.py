@@ -147,7 +147,7 @@ class Intake:
         await self._store.write(_store_text, actor, file, words, len(cut), now)
         for at in range(0, len(cut), CHUNKS_AT_ONCE):
             await self._store.write(_store_chunks, actor, file, cut[at : at + CHUNKS_AT_ONCE], now)
-        await self._store.write(_tell, actor, file.id, now)
+        await self._store.write(_tell, actor, file.id, words, now)
 
     async def _kind(self, actor: Actor, file: File) -> FileKind:
         return kind_of(file.name, await self._store.read(files.piece, actor, file.id, 0) or b"")
@@ -199,6 +199,6 @@ def _store_chunks(tx: Transaction, actor: Actor, file: File, cut: list[tuple[int
     chunks.insert(tx, actor, file, cut, now)
 
 
-def _tell(tx: Transaction, actor: Actor, file_id: str, now: datetime) -> None:
+def _tell(tx: Transaction, actor: Actor, file_id: str, words: str, now: datetime) -> None:
     files.set_status(tx, actor, file_id, "embedding", now)
-    holding.arrived(tx, actor, files.get(tx, actor, file_id), now)
+    holding.arrived(tx, actor, files.get(tx, actor, file_id), words, now)

@@ -28,26 +28,26 @@ WHOLE = Stretch()
 
 
 def view(text: str, limit_chars: int, wished: Stretch = WHOLE) -> View:
-    """The lines that are wanted, as far as they fit into the limit; at least one."""
-    lines = text.split("\n")
-    count = wished.count
-    first = min(max(1, wished.first), len(lines))
-    wanted = lines[first - 1 :] if count is None else lines[first - 1 : first - 1 + max(1, count)]
+    """The lines that are wanted, as far as they fit into the limit; at least one. A long text costs no more for it."""
+    total = text.count("\n") + 1
+    first = min(max(1, wished.first), total)
+    rest = text if first == 1 else text.split("\n", first - 1)[-1]
+    count = total if wished.count is None else max(1, wished.count)
     kept: list[str] = []
-    room = limit_chars
-    for number, line in enumerate(wanted, first):
+    room, at = limit_chars, 0
+    for number in range(first, min(total, first + count - 1) + 1):
+        end = rest.find("\n", at)
+        line = rest[at:] if end < 0 else rest[at:end]
         shown = f"{number}: {_cut(line, min(LINE_MAX_CHARS, max(0, limit_chars)))}"
         if kept and len(shown) + 1 > room:
             break
-        room -= len(shown) + 1
+        room, at = room - len(shown) - 1, end + 1
         kept.append(shown)
     last = first + len(kept) - 1
-    if first == 1 and count is None:
-        head = f"[Viewing file start (out of {len(lines)} lines)]"
-    else:
-        head = f"[Viewing lines {first} to {last} (out of {len(lines)} lines)]"
-    tail = [f"[{len(lines) - last} more lines: read on with offset={last + 1}]"] if last < len(lines) else []
-    return View(shown="\n".join([head, *kept, *tail]), first=first, last=last, total=len(lines))
+    part = "file start" if first == 1 and wished.count is None else f"lines {first} to {last}"
+    tail = [f"[{total - last} more lines: read on with offset={last + 1}]"] if last < total else []
+    shown = "\n".join([f"[Viewing {part} (out of {total} lines)]", *kept, *tail])
+    return View(shown=shown, first=first, last=last, total=total)
 
 
 def _cut(line: str, limit_chars: int) -> str:

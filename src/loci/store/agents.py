@@ -99,6 +99,7 @@ class AgentFilter:
     ids: tuple[str, ...] | None = None
     block_id: str | None = None
     archive_id: str | None = None
+    folder_id: str | None = None
     last_stop_reason: str | None = None
     created_by: str | None = None
     show_hidden: bool = False
@@ -128,9 +129,9 @@ def _where(actor: Actor, chosen: AgentFilter) -> Where:
         where.equal("a.", **{column: getattr(chosen, column)})
     where.having("a.name", "query_text", chosen.query_text)
     identities.narrow(where, "agent", "a.id", chosen.attached_to)
-    where.also("a.id in (select agent_id from agent_blocks where block_id = :block_id)", block_id=chosen.block_id)
-    held = "select agent_id from agent_archives where archive_id = :archive_id"
-    where.also(f"a.id in ({held})", archive_id=chosen.archive_id)
+    for held in ("block", "archive", "folder"):
+        holders = f"select agent_id from agent_{held}s where {held}_id = :{held}_id"
+        where.also(f"a.id in ({holders})", **{f"{held}_id": getattr(chosen, f"{held}_id")})
     last = "select r.stop_reason from runs r where r.agent_id = a.id order by r.created_at desc limit 1"
     where.also(f"({last}) = :last_stop_reason", last_stop_reason=chosen.last_stop_reason)
     where.among("a.id", "id", chosen.ids)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from loci.store.attachments import BUMP_AGENT
 from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.store.files import COLUMNS, TABLES
+from loci.store.files import COLUMNS, READABLE, TABLES
 from loci.store.files import from_row as file_from_row
 from loci.store.page import page_clause
 from loci.store.rows import dump, flag, integer, maybe_integer, maybe_moment, maybe_text, time_text
 from loci.types.actor import Actor
-from loci.types.files import FileView
+from loci.types.files import File, FileView
 from loci.types.paging import Page
 
 SELECT = f"""
@@ -18,14 +18,13 @@ select {COLUMNS}, coalesce(v.is_open, 0) as is_open, v.shown, v.line_first, v.li
 from {TABLES} join agent_folders af on af.folder_id = fi.folder_id and af.agent_id = :agent_id
     left join agent_files v on v.file_id = fi.id and v.agent_id = af.agent_id
 where af.organization_id = :organization_id"""
-READABLE = "fi.status in ('embedding', 'completed')"
 OPENED = f"{SELECT} and v.is_open = 1 order by v.accessed_at, fi.id"
 ONE = f"{SELECT} and fi.id = :file_id"
 CLOSED = (
     f"{SELECT} and {READABLE} and fi.folder_id = :folder_id and coalesce(v.is_open, 0) = 0 order by fi.name limit :n"
 )
 COUNT = f"select count(*) as n from files fi where fi.folder_id = :folder_id and {READABLE}"
-PATHS = f"{SELECT} and {READABLE} order by af.created_at, fi.folder_id, fi.name limit :n"
+NAMED = f"{SELECT} and {READABLE} and fi.name = :name and :folder in ('', fo.name) limit 2"
 LATEST = """
 select max(accessed_at) as accessed_at from agent_files
 where agent_id = :agent_id and organization_id = :organization_id"""
@@ -67,9 +66,10 @@ def find(tx: Transaction, actor: Actor, agent_id: str, file_id: str) -> FileView
     return None if row is None else from_row(row)
 
 
-def readable(tx: Transaction, actor: Actor, agent_id: str, limit: int) -> list[FileView]:
-    """The files of an agent's folders that have a text, folder by folder."""
-    return [from_row(row) for row in tx.all(PATHS, {**_key(actor, agent_id), "n": limit})]
+def named(tx: Transaction, actor: Actor, agent_id: str, path: str) -> list[File]:
+    """The file with a text that an agent calls so; where its folder is not named, there may be two."""
+    folder, _, name = path.rpartition("/")
+    return [file_from_row(row) for row in tx.all(NAMED, {**_key(actor, agent_id), "folder": folder, "name": name})]
 
 
 def opened(tx: Transaction, actor: Actor, agent_id: str) -> list[FileView]:

@@ -15,7 +15,7 @@ from loci.store.folders import BUMP_HOLDERS
 from loci.store.rows import Record, text, time_text, within
 from loci.types.actor import Actor
 from loci.types.files import File, FileStatus
-from loci.types.paging import Page
+from loci.types.paging import PAGE_MAX_ROWS, Page
 
 # What is embedded follows from how far the vectors of the folder go, so no counter is kept.
 EMBEDDED = """case when fi.status = 'completed' then fi.chunks_total when fi.status = 'embedding' then (
@@ -33,6 +33,10 @@ COLUMNS = _ROWS.columns
 TABLES = "files fi join folders fo on fo.id = fi.folder_id"
 
 BY_NAME = _ROWS.select + " and fi.folder_id = :folder_id and fi.name = :name"
+READABLE = "fi.status in ('embedding', 'completed')"
+READABLES = f"""
+{_ROWS.select} and fi.folder_id = :folder_id and fi.name > :after and {READABLE}
+order by fi.name limit {PAGE_MAX_ROWS}"""
 NAMES = "select name from files where folder_id = :folder_id and organization_id = :organization_id"
 INSERT = """
 insert into files (id, organization_id, project_id, folder_id, name, original_name, media_type, size_bytes, status,
@@ -98,6 +102,11 @@ def names(tx: Transaction, actor: Actor, folder_id: str) -> set[str]:
 def listing(tx: Transaction, actor: Actor, folder_ids: Sequence[str], page: Page) -> list[File]:
     """One page of the files in folders. Raises NotFound for a cursor that is not a file."""
     return _ROWS.page(tx, actor, _ROWS.where(actor).among("fi.folder_id", "folder", folder_ids), page)
+
+
+def readable(tx: Transaction, actor: Actor, folder_id: str, after: str) -> list[File]:
+    """The next files of a folder that have a text, by name; after '' the first."""
+    return _ROWS.all(tx, READABLES, within(actor, folder_id=folder_id, after=after))
 
 
 def insert(tx: Transaction, actor: Actor, new: NewFile, now: datetime) -> File:

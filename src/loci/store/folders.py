@@ -40,9 +40,16 @@ BUMP_HOLDERS = """
 update agents set memory_version = memory_version + 1 where organization_id = :organization_id
     and id in (select agent_id from agent_folders where folder_id = :id)"""
 SIZES = """
-select fo.id as folder_id, fo.name as folder_name, fi.id, fi.name, fi.size_bytes
+select fo.id, fo.name, count(fi.id) as files, coalesce(sum(fi.size_bytes), 0) as size_bytes
 from folders fo left join files fi on fi.folder_id = fo.id
-where fo.organization_id = :organization_id order by fo.created_at, fo.id, fi.created_at, fi.id limit :limit"""
+where fo.organization_id = :organization_id group by fo.id, fo.name, fo.created_at"""
+TOTAL_SIZE = f"""
+select count(*) as folders, coalesce(sum(files), 0) as files, coalesce(sum(size_bytes), 0) as size_bytes
+from ({SIZES}) as sizes"""
+FILE_SIZES = """
+select fi.folder_id, fi.id, fo.name || '/' || fi.name as path, fi.size_bytes
+from folders fo join files fi on fi.folder_id = fo.id where fo.organization_id = :organization_id
+order by fo.created_at, fo.id, fi.created_at, fi.id limit :limit"""
 
 
 get = _ROWS.get
@@ -66,9 +73,11 @@ def count(tx: Transaction, actor: Actor) -> int:
     return _ROWS.count(tx, _ROWS.where(actor))
 
 
-def sizes(tx: Transaction, actor: Actor, limit: int) -> list[Row]:
-    """Every folder with every file's id, name and size; a folder without files has one row with nulls for them."""
-    return tx.all(SIZES, {"organization_id": actor.organization_id, "limit": limit})
+def sizes(tx: Transaction, actor: Actor, limit: int) -> tuple[Row, list[Row], list[Row]]:
+    """How many `folders`, `files` and `size_bytes` there are in all; those of the oldest folders; the oldest files."""
+    params = within(actor, limit=limit)
+    each = tx.all(f"{SIZES} order by fo.created_at, fo.id limit :limit", params)
+    return tx.all(TOTAL_SIZE, params)[0], each, tx.all(FILE_SIZES, params)
 
 
 def insert(tx: Transaction, actor: Actor, folder: Folder, now: datetime) -> Folder:

@@ -18,6 +18,7 @@ from loci.api.wire_files import wire_view
 from loci.files import holding
 from loci.store import agents, file_views, folders
 from loci.store.base import Transaction
+from loci.types.agents import Agent
 from loci.types.files import File, FileView
 
 router = new_router("agents")
@@ -75,10 +76,7 @@ async def list_agent_files(  # noqa: PLR0917  one argument for each query parame
     most = max(1, min(FILES_A_PAGE if limit is None else limit, FILES_A_PAGE_MAX))
     wanted = page(before, after or cursor, most + 1, order)
 
-    def listed(tx: Transaction) -> list[FileView]:
-        return file_views.listing(tx, actor, agent_id, wanted, is_open=is_open)
-
-    found = await services.store.read(listed)
+    found = await services.store.read(file_views.listing, actor, agent_id, wanted, is_open=is_open)
     # Before a cursor the page lies at its other end.
     kept = found[-most:] if before and not wanted.after else found[:most]
     more = len(found) > most
@@ -106,11 +104,14 @@ async def close_all_files(agent_id: AgentId, services: Services, actor: Actor) -
 async def open_file(agent_id: AgentId, file_id: FileId, services: Services, actor: Actor) -> Response:
     """Put a file before an agent; the names of those that were closed to make room."""
 
-    def opened(tx: Transaction) -> list[File]:
-        agent, seen = agents.get(tx, actor, agent_id), holding.found(tx, actor, agent_id, file_id)
-        return holding.open_file(tx, actor, agent, seen.file, services.clock.now())
+    def look(tx: Transaction) -> tuple[Agent, FileView]:
+        agent, held = agents.get(tx, actor, agent_id), holding.found(tx, actor, agent_id, file_id)
+        return agent, holding.seen(tx, actor, agent, held.file)
 
-    return json_answer([file.path for file in await services.store.write(opened)])
+    closed = await services.store.write(
+        holding.open_file, actor, *await services.store.read(look), services.clock.now()
+    )
+    return json_answer([file.path for file in closed])
 
 
 @router.patch("/agents/{agent_id}/files/{file_id}/close")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import APIRouter, File, Path, UploadFile
+from fastapi import APIRouter, Depends, File, Path, UploadFile
 from pydantic import Field
 from starlette.responses import Response
 
@@ -13,29 +13,28 @@ from loci.api.agent_views import embedding_info
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
-from loci.api.parameters import Cursor, FileId, FolderId, Limit, NewestFirst, OldestFirst, Order, page
+from loci.api.parameters import FileId, FolderId, NewestFirst, OldestFirst, paged
 from loci.api.requests_agents import Body, LongText, Object
 from loci.api.routes.archives import ArchiveIn
 from loci.api.shapes_files import ChunkShape, FileShape, FolderShape, SizesShape
 from loci.api.wire_files import wire_chunk, wire_file, wire_folder, wire_sizes
 from loci.api.wire_messages import WireObject
-from loci.errors import NotFound
 from loci.files import holding
 from loci.files.intake import Duplicates, Upload
 from loci.ids import new_id
-from loci.store import chunks, files, folders
+from loci.store import agents, chunks, files, folders
+from loci.store.agents import AgentFilter
 from loci.store.base import Transaction
 from loci.types import actor as actors
 from loci.types import files as values
 from loci.types.files import Folder
 from loci.types.json import JsonObject
+from loci.types.paging import PAGE_MAX_ROWS, Page
 
 router = new_router("folders")
 
 SIZES_MAX = 100_000
 NAME_MAX_CHARS = 200
-FILES_A_PAGE = 1_000
-CHUNKS_A_PAGE = 100
 CONTENTS_A_PAGE = 50
 """Texts are large, so a page with them is short."""
 
@@ -105,11 +104,8 @@ async def shown(core: Core, actor: actors.Actor, folder: Folder) -> WireObject:
 @two_names(router, "GET", "/{family}", list[FolderShape])
 async def list_folders(services: Services, actor: Actor, page: OldestFirst, name: str | None = None) -> Response:
     """Folders, the oldest first unless asked otherwise."""
-
-    def found(tx: Transaction) -> list[Folder]:
-        return folders.listing(tx, actor, page, name=name)
-
-    return json_answer([await shown(services, actor, folder) for folder in await services.store.read(found)])
+    found = await services.store.read(folders.listing, actor, page, name=name)
+    return json_answer([await shown(services, actor, folder) for folder in found])
 
 
 @two_names(router, "POST", "/{family}", FolderShape)
@@ -140,9 +136,9 @@ async def count_folders(services: Services, actor: Actor) -> Response:
 async def retrieve_sizes(
     services: Services, actor: Actor, include_detailed_per_source_metadata: bool = False
 ) -> Response:
-    """How much is in the folders."""
-    rows = await services.store.read(folders.sizes, actor, SIZES_MAX)
-    return json_answer(wire_sizes(rows, detailed=include_detailed_per_source_metadata))
+    """How much is in all folders; on wish also in each, for the oldest 100,000 folders and files."""
+    most = SIZES_MAX if include_detailed_per_source_metadata else 0
+    return json_answer(wire_sizes(*await services.store.read(folders.sizes, actor, most)))
 
 
 @two_names(router, "GET", "/{family}/name/{folder_name}", str)
@@ -182,48 +178,31 @@ async def delete_folder(folder_id: FolderId, services: Services, actor: Actor) -
 async def list_folder_agents(folder_id: FolderId, services: Services, actor: Actor, page: NewestFirst) -> Response:
     """The ids of the agents that hold a folder."""
     await services.store.read(folders.get, actor, folder_id)
-    held = await services.store.read(folders.holders, actor, folder_id)
-    turned = held if page.ascending else held[::-1]
-    for cursor in (page.after, page.before):
-        if cursor is not None and cursor not in turned:
-            raise NotFound(f"Agent {cursor} does not hold this folder.")
-    start = 0 if page.after is None else turned.index(page.after) + 1
-    end = len(turned) if page.before is None else turned.index(page.before)
-    return json_answer(list(turned[start:end][: page.limit_rows]))
+    chosen = AgentFilter(folder_id=folder_id, show_hidden=True)
+    return json_answer([agent.id for agent in await services.store.read(agents.listing, actor, chosen, page)])
 
 
 @two_names(router, "GET", "/{family}/{folder_id}/passages", list[ChunkShape])
-async def list_folder_passages(  # noqa: PLR0917  one argument for each query parameter
-    folder_id: FolderId,
-    services: Services,
-    actor: Actor,
-    before: Cursor = None,
-    after: Cursor = None,
-    limit: Limit = None,
-    order: Order = "desc",
+async def list_folder_passages(
+    folder_id: FolderId, services: Services, actor: Actor, page: Annotated[Page, Depends(paged("desc", 100))]
 ) -> Response:
     """What search finds in a folder, stretch by stretch."""
     await services.store.read(folders.get, actor, folder_id)
-    wanted = page(before, after, CHUNKS_A_PAGE if limit is None else limit, order)
-    found = await services.store.read(chunks.listing, actor, folder_id, wanted)
+    found = await services.store.read(chunks.listing, actor, folder_id, page)
     return json_answer([wire_chunk(chunk) for chunk in found])
 
 
 @two_names(router, "GET", "/{family}/{folder_id}/files", list[FileShape])
-async def list_files(  # noqa: PLR0917  one argument for each query parameter
+async def list_files(
     folder_id: FolderId,
     services: Services,
     actor: Actor,
-    before: Cursor = None,
-    after: Cursor = None,
-    limit: Limit = None,
-    order: Order = "desc",
+    page: Annotated[Page, Depends(paged("desc", PAGE_MAX_ROWS))],
     include_content: bool = False,
 ) -> Response:
     """The files in a folder, the newest first unless asked otherwise."""
     await services.store.read(folders.get, actor, folder_id)
-    most = CONTENTS_A_PAGE if include_content else FILES_A_PAGE
-    wanted = page(before, after, most if limit is None else min(limit, most), order)
+    wanted = replace(page, limit_rows=min(page.limit_rows, CONTENTS_A_PAGE if include_content else PAGE_MAX_ROWS))
 
     def found(tx: Transaction) -> list[WireObject]:
         listed = files.listing(tx, actor, [folder_id], wanted)

@@ -6,7 +6,6 @@ Patterns are matched by RE2, whose time grows with the text and not with what th
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Protocol, cast
 
@@ -20,15 +19,15 @@ from loci.files.finding import FolderSearch
 from loci.files.viewing import Stretch
 from loci.store import file_views, files, folders
 from loci.store.base import Store, Transaction
-from loci.tools.base import BuiltinTool, ToolContext, ToolOutcome
+from loci.tools.base import BuiltinTool, OutsideTool, ToolContext, ToolOutcome
 from loci.tools.builtin.schemas import number, schema, text
 from loci.tools.builtin.searches import number_in
+from loci.types.actor import Actor
 from loci.types.files import File, FileView
 from loci.types.json import JsonObject, JsonValue
 from loci.types.tools import Effect, ToolSchema, ToolType
 
 REQUESTS_MAX = 20
-FILES_MAX = 1_000
 GREP_CHARS_MAX = 50_000_000
 GREP_TIME_S = 10.0
 PATTERN_MAX_CHARS = 1_000
@@ -36,8 +35,8 @@ MATCHES_A_PAGE = 20
 CONTEXT_LINES_MAX = 10
 LINE_MAX_CHARS = 500
 RESULTS_MAX = 20
-NAMED_MAX = 20
 
+_HAVE = "<directories> shows what you have."
 _PATH = "Name of the file as <directories> shows it: FOLDER/FILE."
 OPEN = schema(
     "open_files",
@@ -93,27 +92,15 @@ SEARCH = schema(
 def file_builtins(store: Store, clock: Clock, search: FolderSearch) -> dict[str, BuiltinTool]:
     """The tools for files, by name."""
     tools = FileTools(store, clock, search)
-    idempotent: Effect = "idempotent"
-    pure: Effect = "pure"
-    found = (
-        _tool(OPEN, idempotent, tools),
-        _tool(GREP, pure, tools),
-        _tool(SEARCH, pure, tools),
+    offered: tuple[tuple[ToolSchema, Effect, OutsideTool], ...] = (
+        (OPEN, "idempotent", tools.open_files),
+        (GREP, "pure", tools.grep_files),
+        (SEARCH, "pure", tools.semantic_search_files),
     )
-    return {tool.schema.name: tool for tool in found}
-
-
-def _tool(what: ToolSchema, effect: Effect, tools: "FileTools") -> BuiltinTool:
-    run = {OPEN.name: tools.open_files, GREP.name: tools.grep_files, SEARCH.name: tools.semantic_search_files}[
-        what.name
-    ]
-    return BuiltinTool(schema=what, tool_type=ToolType.FILES, effect=effect, outside=run)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
-    path: str
-    stretch: Stretch
+    return {
+        what.name: BuiltinTool(schema=what, tool_type=ToolType.FILES, effect=effect, outside=run)
+        for what, effect, run in offered
+    }
 
 
 class FileTools:
@@ -126,8 +113,8 @@ class FileTools:
 
     async def open_files(self, context: ToolContext, args: JsonObject) -> ToolOutcome:
         """Files before the agent."""
-        wishes = _wishes(args.get("file_requests"))
-        opened, closed = await self._store.write(self._open, context, wishes, args.get("close_all_others") is True)
+        views = await self._store.read(_looked, context, _wishes(args.get("file_requests")))
+        opened, closed = await self._store.write(self._open, context, views, args.get("close_all_others") is True)
         words = [f"Opened: {', '.join(opened)}. Their lines are in your prompt now."]
         if closed:
             words.append(f"Closed to make room: {', '.join(closed)}.")
@@ -137,20 +124,16 @@ class FileTools:
         self,
         tx: Transaction,
         context: ToolContext,
-        wishes: list[_Wish],
+        views: list[FileView],
         alone: bool,  # noqa: FBT001  the argument of the tool
     ) -> tuple[list[str], list[str]]:
         actor, agent, now = context.actor, context.agent, self._clock.now()
-        known = file_views.readable(tx, actor, agent.id, FILES_MAX)
-        chosen = [(_named(known, wish.path), wish) for wish in wishes]
-        if len({file.id for file, _ in chosen}) > agent.max_files_open:
-            raise ToolRefused(f"You may have {agent.max_files_open} files open.", hint="Ask for fewer.")
-        ids = [file.id for file, _ in chosen]
+        ids = [view.file.id for view in views]
         closed = holding.close_all(tx, actor, agent.id, but=ids) if alone else []
-        for file, wish in chosen:
-            closed += holding.open_file(tx, actor, agent, file, now, wish.stretch)
+        for view in views:
+            closed += holding.open_file(tx, actor, agent, view, now)
         gone = dict.fromkeys(file.path for file in closed if file.id not in ids)
-        return list(dict.fromkeys(file.path for file, _ in chosen)), list(gone)
+        return list(dict.fromkeys(view.file.path for view in views)), list(gone)
 
     async def grep_files(self, context: ToolContext, args: JsonObject) -> ToolOutcome:
         """Lines by a pattern."""
@@ -158,16 +141,26 @@ class FileTools:
         include = args.get("include")
         around = min(max(0, number_in(args, "context_lines", 1)), CONTEXT_LINES_MAX)
         offset = max(0, number_in(args, "offset", 0))
-        known = await self._store.read(file_views.readable, context.actor, context.agent.id, FILES_MAX)
-        wanted = [seen.file for seen in known if not isinstance(include, str) or _fits(seen.file, include)]
-        if not wanted:
-            raise ToolRefused("You have no such file.", hint="<directories> shows what you have.")
         grep = _Grep(self._clock, pattern, around=around, offset=offset)
-        for file in wanted:
-            words = await self._store.read(files.text_of, context.actor, file.id) or ""
-            if not await asyncio.to_thread(grep.look, file.path, words):
-                break
+        await self._look(context, grep, include if isinstance(include, str) else "*")
+        if not grep.files:
+            raise ToolRefused("You have no such file.", hint=_HAVE)
         return ToolOutcome(text=grep.answer())
+
+    async def _look(self, context: ToolContext, grep: "_Grep", include: str) -> None:
+        """Search folder by folder, by name, until there is no more file or the search is at its end."""
+        for folder in await self._store.read(folders.of_agent, context.actor, context.agent.id):
+            after = ""
+            while page := await self._store.read(files.readable, context.actor, folder.id, after):
+                after = page[-1].name
+                for file in page:
+                    if not _fits(file, include):
+                        continue
+                    if not grep.admits(file):
+                        return
+                    words = await self._store.read(files.text_of, context.actor, file.id) or ""
+                    if not await asyncio.to_thread(grep.look, file.path, words):
+                        return
 
     async def semantic_search_files(self, context: ToolContext, args: JsonObject) -> ToolOutcome:
         """Stretches by meaning and words."""
@@ -217,13 +210,29 @@ class _Grep:
         self._matches = 0
         self._blocks: list[str] = []
         self._stopped = ""
+        self.files = 0
+        """How many were there to be searched, so far."""
+
+    def admits(self, file: File) -> bool:
+        """Whether there is room and time for one more file."""
+        self.files += 1
+        self._chars_left -= file.chars
+        if self._chars_left < 0:
+            self._end(file.path, f"one search looks through {GREP_CHARS_MAX:,} characters")
+        return self._chars_left >= 0 and self._has_time(file.path)
+
+    def _has_time(self, place: str) -> bool:
+        if self._clock.monotonic_s() > self._until_s:
+            self._end(place, f"one search takes {GREP_TIME_S:.0f} seconds")
+        return not self._stopped
+
+    def _end(self, place: str, reason: str) -> None:
+        self._stopped = (
+            f"Not looked at: {place} and the files after it, by folder and name; {reason}. Narrow it with 'include'."
+        )
 
     def look(self, path: str, words: str) -> bool:
         """Search a file; whether to go on with the next one."""
-        self._chars_left -= len(words)
-        if self._chars_left < 0:
-            self._stopped = "There is more text than one search looks through: narrow it with 'include'."
-            return False
         lines = words.split("\n")
         for number_of, line in enumerate(lines, 1):
             if self._pattern.search(line):
@@ -233,8 +242,7 @@ class _Grep:
                     return False
                 if self._matches > self._offset:
                     self._blocks.append(self._block(path, lines, number_of))
-            if not number_of % 1_000 and self._clock.monotonic_s() > self._until_s:
-                self._stopped = "The search took too long and was ended: narrow it with 'include'."
+            if not number_of % 1_000 and not self._has_time(f"{path} from line {number_of + 1} on"):
                 return False
         return True
 
@@ -278,24 +286,30 @@ def _fits(file: File, include: str) -> bool:
     return any(fnmatch(name.lower(), include.lower()) for name in (file.path, file.name))
 
 
-def _named(known: list[FileView], path: str) -> File:
+def _looked(tx: Transaction, context: ToolContext, wishes: list[tuple[str, Stretch]]) -> list[FileView]:
+    """What the agent would see of the files that it wants."""
+    actor, agent = context.actor, context.agent
+    chosen = [_named(tx, actor, agent.id, path) for path, _ in wishes]
+    if len({file.id for file in chosen}) > agent.max_files_open:
+        raise ToolRefused(f"You may have {agent.max_files_open} files open.", hint="Ask for fewer.")
+    return [holding.seen(tx, actor, agent, file, wish) for file, (_, wish) in zip(chosen, wishes, strict=True)]
+
+
+def _named(tx: Transaction, actor: Actor, agent_id: str, path: str) -> File:
     """The file that is meant; a name without its folder will do where it is the only one."""
-    wanted = path.strip().strip("/")
-    exact = [seen.file for seen in known if seen.file.path == wanted]
-    found = exact or [seen.file for seen in known if seen.file.name == wanted]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    found = file_views.named(tx, actor, agent_id, path.strip().strip("/"))
+    if not found:
+        raise ToolRefused(f"You have no file '{path}'.", hint=_HAVE)
+    if len(found) > 1:
         raise ToolRefused(f"'{path}' is in more than one folder.", hint="Name it as FOLDER/FILE.")
-    names = ", ".join(seen.file.path for seen in known[:NAMED_MAX]) or "none"
-    raise ToolRefused(f"You have no file '{path}'.", hint=f"Files: {names}{', …' if len(known) > NAMED_MAX else ''}.")
+    return found[0]
 
 
-def _wishes(given: JsonValue) -> list[_Wish]:
+def _wishes(given: JsonValue) -> list[tuple[str, Stretch]]:
     items = given if isinstance(given, list) else [given]
     if not items or len(items) > REQUESTS_MAX:
         raise ToolRefused(f"'file_requests' must name 1 to {REQUESTS_MAX} files.")
-    wishes: list[_Wish] = []
+    wishes: list[tuple[str, Stretch]] = []
     for item in items:
         wish: JsonObject = item if isinstance(item, Mapping) else {"file_name": item}
         name = wish.get("file_name")
@@ -305,5 +319,5 @@ def _wishes(given: JsonValue) -> list[_Wish]:
             first=max(1, number_in(wish, "offset", 1)),
             count=None if wish.get("length") is None else max(1, number_in(wish, "length", 1)),
         )
-        wishes.append(_Wish(path=name, stretch=stretch))
+        wishes.append((name, stretch))
     return wishes
