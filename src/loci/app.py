@@ -127,7 +127,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         core.jobs.register(sleeping.KIND, sleeping.Sleeping(store, core.runs, clock))
         await core.intake.open()
-        await core.memfs.forget()
+        await core.memfs.open()
         work = batching.Batches(core)
         core.jobs.register(batching.KIND, work, given_up=work.given_up, at_once=batching.AT_ONCE)
         await core.jobs.start()
@@ -135,6 +135,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     finally:
         await core.jobs.close()
         await core.intake.close()
+        await core.memfs.close()
         await core.runs.close()
         await core.traces.close()
         await background.close()

@@ -42,6 +42,8 @@ async def test_a_token_opens_its_agents_as_far_as_it_says(tmp_path):
                 ("POST", "/v1/client-side-access-tokens"),
                 ("GET", "/v1/admin/orgs/"),
                 ("POST", "/mcp"),
+                *(("GET", f"/v1/git/{each.id}/state.git/info/refs?service=git-upload-pack") for each in (mine, other)),
+                *(("POST", f"/v1/git/{each.id}/state.git/git-receive-pack") for each in (mine, other)),
             ):
                 answer = await page.http.request(method, forbidden, json={} if method in {"POST", "PATCH"} else None)
                 assert answer.status_code == 403, (method, forbidden)

@@ -27,6 +27,34 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """A git for the server that stops at one of its commands. Its folder belongs first into PATH."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path, words: str) -> "Stop":
+        folder.mkdir()
+        for name in ("reached", "go"):
+            os.mkfifo(folder / name)
+        script = f"""#!/bin/sh
+case "$GIT_DIR $* " in
+    /*" {words} "*) echo > {folder}/reached; cat {folder}/go; [ -e {folder}/full ] && exit 1 ;;
+esac
+exec {GIT} "$@"
+"""
+        (folder / "git").write_text(script, encoding="utf-8")
+        (folder / "git").chmod(0o755)
+        return cls(folder)
+
+    async def reached(self) -> None:
+        await asyncio.to_thread((self.folder / "reached").read_bytes)
+
+    async def go(self) -> None:
+        await asyncio.to_thread((self.folder / "go").write_bytes, b"")
+
+
+@dataclass(frozen=True)
 class Clone:
     """A person's copy of an agent's memory."""
 

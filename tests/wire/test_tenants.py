@@ -11,13 +11,28 @@ from typing import Any
 
 import httpx  # noqa: TID251  what the client is built on
 import pytest
+from fastapi.routing import APIRoute
 
+from loci.api.routes import memfs
 from scripts import routes
 from tests.wire.smallest import Document, Schema
 from tests.wire.tenants import ID, MARK, Two, two
 
 PLACE = re.compile(r"\{([a-z_]+)\}")
 DOCUMENT = Document(routes.document())
+REPOSITORIES = [
+    (method, route.path)
+    for route in memfs.router.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
+]
+"""What git speaks to, which is not in the document."""
+COMMAND = f"{'0' * 40} {'1' * 40} refs/heads/main\0report-status".encode()
+GIT_REQUESTS: dict[str, list[tuple[str, bytes | None]]] = {
+    "refs": [("?service=git-upload-pack", None), ("?service=git-receive-pack", None)],
+    "git-upload-pack": [("", b"0000")],
+    "git-receive-pack": [("", b"0000"), ("", f"{len(COMMAND) + 4:04x}".encode() + COMMAND + b"0000")],
+}
 DEAD = "00000000-0000-4000-8000-00000000dead"
 OPERATORS = "/v1/admin"
 FREE = frozenset({"transaction_id", "block_label", "mcp_tool_name"})
@@ -187,6 +202,22 @@ def test_ids_of_others_in_bodies_and_queries_are_as_if_they_were_not_there(asked
         if (foreign := asked.owned.intersection(ID.findall(row)))
     ]
     assert not shown, "\n".join(shown)
+
+
+def test_repositories_of_others_are_as_if_they_were_not_there(asked: Two) -> None:
+    attempts = Attempts(asked)
+    theirs, mine = asked.ids
+    for method, path in REPOSITORIES:
+        for query, body in GIT_REQUESTS[path.rpartition("/")[2]]:
+            nothing = nobodys(theirs["agent_id"])
+            answers = [
+                asked.second.http.request(method, f"{path.format(agent_id=agent_id)}{query}", content=body)
+                for agent_id in (theirs["agent_id"], nothing, mine["agent_id"])
+            ]
+            attempts.compare(f"{method} {path}{query}", answers[0], answers[1])
+            assert [answer.status_code for answer in answers] == [404, 404, 200], f"{method} {path}{query}"
+    assert not attempts.faults, "\n".join(attempts.faults)
+    assert asked.rows(0) == asked.before
 
 
 def test_lists_and_searches_show_nothing_of_others(asked: Two) -> None:

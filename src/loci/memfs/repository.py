@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from loci.clock import Clock
 from loci.errors import LociError, StoreFailure, VersionConflict
+from loci.memfs.cache import Kept, Place, files_of
 from loci.memfs.files import standing
 from loci.memfs.git import CHILDREN_MAX, Git, GitFailed
 from loci.memfs.objects import BRANCH, check_follows, pack_of, read_tree, said_by, write_commits
@@ -34,8 +35,9 @@ UNPACKED_MAX_BYTES = 200_000_000
 REPOSITORY_MAX_BYTES = 100_000_000
 WHOLE_EVERY = 64
 """After so many stretches one pack takes the place of all, so that a lost cache is soon made again."""
+KEPT_MAX = 200
+"""So many repositories are on disk, beside those that somebody reads just now."""
 _TRIES = 3
-_MARK = "loci-stretch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +64,34 @@ class Repositories:
     def __init__(self, store: Store, clock: Clock, folder: Path) -> None:
         self._store = store
         self._clock = clock
-        self._folder = folder
+        self._place = Place(folder)
         self._room = asyncio.Semaphore(CHILDREN_MAX)
+        self._kept: dict[str, Kept] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def open(self) -> None:
+        """Make room on disk."""
+        await asyncio.to_thread(self._place.open)
+
+    async def close(self) -> None:
+        """Clear it."""
+        await asyncio.to_thread(self._place.close)
 
     @contextlib.asynccontextmanager
     async def opened(self, actor: Actor, agent_id: str) -> AsyncGenerator[Branch]:
         """The branch of an agent, for one caller at a time. Raises NotFound, and NotAvailable without git."""
-        await self._store.read(agents.get, actor, agent_id)
-        lock = self._locks.setdefault(agent_id, asyncio.Lock())
-        async with lock:
+        async with self._locks.setdefault(agent_id, asyncio.Lock()):
+            await self._store.read(agents.get, actor, agent_id)
             yield await self._up_to_date(actor, agent_id)
 
-    async def forget(self, agent_id: str | None = None) -> None:
-        """Take what is cached of an agent off the disk, or all that an earlier server left."""
-        folder = self._folder / f"{agent_id}.git" if agent_id else self._folder
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    async def forget(self, agent_id: str) -> None:
+        """Take what is cached of an agent off the disk, once nobody reads it any more."""
+        async with self._locks.setdefault(agent_id, asyncio.Lock()):
+            await self._drop(agent_id)
+
+    async def _drop(self, agent_id: str) -> None:
+        if (kept := self._kept.pop(agent_id, None)) is not None:
+            await asyncio.to_thread(shutil.rmtree, kept.git.folder, ignore_errors=True)
 
     async def _up_to_date(self, actor: Actor, agent_id: str) -> Branch:
         for _ in range(_TRIES):
@@ -112,22 +126,35 @@ class Repositories:
 
     async def _cached(self, actor: Actor, agent_id: str, stretch: Stretch | None) -> Git:
         """The repository on disk, with all that the database has."""
-        folder = self._folder / f"{agent_id}.git"
-        git = Git(folder, self._room)
-        number, head = await asyncio.to_thread(_marked, folder)
-        if number == 0 or await self._store.read(memory_commits.head_at, actor, agent_id, number) != head:
-            await asyncio.to_thread(_emptied, folder)
-            await git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(folder))
-            number = 0
-        while stretch is not None and number < stretch.number:
+        kept = await self._begun(actor, agent_id)
+        git, number, head = kept.git, kept.number, kept.head
+        if stretch is None or number >= stretch.number:
+            return git
+        self._kept[agent_id] = Kept(git)  # worth nothing until the rest is there
+        while number < stretch.number:
             found = await self._store.read(memory_commits.packs, actor, agent_id, number)
             if not found:
                 raise StoreFailure(f"The commits of {agent_id} are not all there.")
             for number, head, pack in found:  # noqa: B007  the last ones count
                 await git.run("index-pack", "--stdin", data=pack)
-            await git.run("update-ref", BRANCH, head)
-            await asyncio.to_thread((folder / _MARK).write_text, f"{number} {head}", "utf-8")
+        await git.run("update-ref", BRANCH, head)
+        self._kept[agent_id] = Kept(git, number, head, await asyncio.to_thread(files_of, git.folder))
         return git
+
+    async def _begun(self, actor: Actor, agent_id: str) -> Kept:
+        """What is cached of an agent, as far as it can be trusted; else an empty repository."""
+        kept = self._kept.get(agent_id)
+        if kept is not None and await asyncio.to_thread(kept.is_whole):
+            known = await self._store.read(memory_commits.head_at, actor, agent_id, kept.number)
+            if known == kept.head:
+                self._kept[agent_id] = self._kept.pop(agent_id)  # as the one used last
+                return kept
+        await self._drop(agent_id)
+        if len(self._kept) >= KEPT_MAX:
+            await self._drop(next((each for each in self._kept if each not in self._locks), agent_id))
+        kept = self._kept[agent_id] = Kept(Git(self._place.fresh(agent_id), self._room))
+        await kept.git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(kept.git.folder))
+        return kept
 
     async def push(self, actor: Actor, author: Author, agent_id: str, branch: Branch, push: Push) -> str | None:
         """Make the branch, and the blocks with it, what was pushed; the id of the ChangeSet, if blocks changed.
@@ -202,17 +229,3 @@ class Repositories:
         held = {path: standing[block_id] for block_id, _, path in branch.stretch.held if block_id in standing}
         wanted = await asyncio.to_thread(proposal, held, old, new, loss_accepted=push.loss_accepted)
         return wanted, await said_by(git, push.new), pack
-
-
-def _marked(folder: Path) -> tuple[int, str]:
-    """Up to which stretch a repository on disk goes."""
-    try:
-        number, _, head = (folder / _MARK).read_text("utf-8").partition(" ")
-        return int(number), head
-    except (OSError, ValueError):
-        return 0, ""
-
-
-def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)

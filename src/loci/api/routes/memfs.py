@@ -17,6 +17,7 @@ from loci.memfs.git import GitFailed
 from loci.memfs.objects import BRANCH
 from loci.memfs.pushing import ACCEPT_LOSS, PushRefused
 from loci.memfs.repository import Push
+from loci.store import agents
 from loci.types import actor as actors
 
 router = new_router("git")
@@ -68,6 +69,7 @@ async def fetch_pack(
 @router.post(f"{PATH}/git-receive-pack", include_in_schema=False)
 async def push_pack(agent_id: AgentId, request: Request, services: Services, actor: Actor) -> Response:
     """A push: one ChangeSet, or nothing. Why it was refused stands in the answer, as git shows it."""
+    await services.store.read(agents.get, actor, agent_id)
     asked = read_push(await _body(request, services.settings.body_limit_bytes))
     results: list[tuple[str, str | None]] = []
     said: list[str] = []
