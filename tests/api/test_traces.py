@@ -75,7 +75,11 @@ async def test_a_call_that_failed_says_why(tmp_path):
         spans = await talk.sdk.runs.trace.retrieve((await run_of(talk)).id)
         (failed,) = [span for span in spans if span["span_name"] == "model_call"]
         assert failed["attributes"]["error"]["detail"] == "No such field: frob."
-        trace = await got(talk, f"/v1/steps/{failed['attributes']['step_id']}/trace")
+        (step,) = (await talk.sdk.runs.steps.list((await run_of(talk)).id)).items
+        assert (step.id, step.status, step.stop_reason) == (failed["parent_span_id"], "failed", "llm_api_error")
+        assert step.error_type == step.error_data["error_type"]
+        assert step.error_data["detail"] == "No such field: frob."
+        trace = await got(talk, f"/v1/steps/{step.id}/trace")
         assert trace["request_json"]["messages"][0]["content"] == [{"type": "text", "text": "Hi"}]
 
 

@@ -75,7 +75,7 @@ async def _first(turn: Turn, kit: Kit) -> Ending | None:
     prepared = toolcalls.prepare(turn, kit, calls)
     if turn.resumed:
         prepared = toolcalls.interrupted(prepared)
-    work = Work(
+    turn.work = work = Work(
         step_id=message.step_id or new_id("step"),
         message_id=message.id,
         started_s=kit.clock.monotonic_s(),
@@ -94,13 +94,14 @@ async def _step(turn: Turn, kit: Kit) -> Ending | None:
         await kit.store.write(saving.refresh, kit, turn, kit.clock.now())
     if turn.tokens_now(kit) >= turn.bundle.agent.compaction_settings.warn_fraction * turn.window_tokens:
         await relief.relieve(turn, kit)
-    work = Work(step_id=new_id("step"), message_id=new_id("message"), started_s=kit.clock.monotonic_s())
+    turn.work = work = Work(step_id=new_id("step"), message_id=new_id("message"), started_s=kit.clock.monotonic_s())
     request = context.build(turn.bundle, turn.window, turn.request, stable_count=turn.stable_count)
     answer = await turn.stop.guard(_ask(turn, kit, request, work), seconds_left=_seconds_left(turn, kit))
     if isinstance(answer, Failed):
         if answer.fault is ModelFault.CONTEXT_TOO_LONG and turn.flushes < _FLUSHES_MAX:
             turn.flushes += 1
             if await relief.flush(turn, kit, "context_window_exceeded"):
+                turn.work = None
                 return None
         return await end(turn, kit, deciding.failed(answer))
     _account(turn, kit, work, answer, request)
@@ -238,7 +239,7 @@ async def _act(turn: Turn, kit: Kit, work: Work, prepared: list[toolcalls.Prepar
     saved = await kit.store.write(saving.save_step, kit, turn, work, prepared, kit.clock.now())
     turn.run, turn.known_version, turn.stale = saved.run, saved.version, saved.stale
     turn.context_tokens = saved.context_tokens
-    turn.replies = {}
+    turn.replies, turn.work = {}, None
     _tell_answer(turn, work, asked=[item.call.id for item in prepared if item.asks])
     rest = [message for message in saved.new if message is not work.assistant]
     turn.window.add(rest)

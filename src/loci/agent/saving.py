@@ -22,6 +22,7 @@ from loci.model.tokens import estimate, messages_bytes
 from loci.store import agents, approvals, conversations, messages, runs, steps
 from loci.store.base import Transaction
 from loci.store.rows import integer, text
+from loci.types.json import JsonObject
 from loci.types.messages import Kind, Message, Role, Text, ToolResult, Trust
 from loci.types.runs import ApprovalStatus, Ending, Run, Step, StopReason, status_of
 
@@ -116,11 +117,13 @@ def _results(
 
 def _step(turn: Turn, work: Work, status: steps.StepStatus, ending: Ending | None, now: datetime) -> Step:
     return Step(
+        error=_error(ending) if ending is not None and ending.error_type else None,
         id=work.step_id,
         run_id=turn.run.id,
         agent_id=turn.run.agent_id,
         conversation_id=turn.conversation.id,
-        number=turn.step_count,
+        # An answer is counted when it is there.
+        number=turn.step_count + (work.assistant is None),
         model=turn.model.info.handle if turn.model else turn.handle,
         provider=turn.model.info.provider if turn.model else "",
         usage=work.usage,
@@ -148,16 +151,18 @@ def run_after(turn: Turn, ending: Ending | None, now: datetime, at_s: float) -> 
     return replace(
         base,
         stop_reason=ending.reason,
-        error=None
-        if ending.error_type is None
-        else {"error_type": ending.error_type, "message": ending.message, "detail": ending.detail},
+        error=_error(ending) if ending.error_type else None,
         completed_at=now,
         total_duration_ns=max(0, int((at_s - turn.started_s) * 1e9)),
     )
 
 
+def _error(ending: Ending) -> JsonObject:
+    return {"error_type": ending.error_type, "message": ending.message, "detail": ending.detail}
+
+
 def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s: float) -> tuple[Run, list[Message]]:
-    """Store the end of a run that ended outside of a step: failed, cancelled, or out of bounds.
+    """Store the end of a run that no step decided: failed, cancelled, out of bounds; and of the step it cut off.
 
     Open questions and open calls are closed with it, so that nothing is left that blocks the conversation.
     """
@@ -171,6 +176,9 @@ def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s
     if ending.reason is StopReason.CANCELLED:
         approvals.close(tx, turn.actor, turn.conversation.id, ApprovalStatus.CANCELLED, now)
     messages.insert(tx, turn.actor, new)
+    if turn.work is not None:
+        status = "cancelled" if ending.reason is StopReason.CANCELLED else "failed"
+        steps.insert(tx, turn.actor, _step(turn, replace(turn.work, ended_s=at_s), status, ending, now))
     run = run_after(turn, ending, now, at_s)
     runs.update(tx, turn.actor, run)
     conversations.advance(

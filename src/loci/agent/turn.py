@@ -197,6 +197,8 @@ class Turn:
     """The id under which the message that is being written is previewed."""
     partial: str = ""
     """What the model had said when it was stopped in the middle."""
+    work: "Work | None" = None
+    """The step that has begun and is not stored; an end of the run is its end, too."""
 
     @property
     def handle(self) -> str:

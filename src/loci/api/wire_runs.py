@@ -76,7 +76,7 @@ def wire_run_metrics(run: Run, tools_used: Sequence[str]) -> WireObject:
 def wire_step(step: Step) -> WireObject:
     """One step."""
     error = step.error or {}
-    kind = error.get("type")
+    kind = error.get("error_type")
     return {
         "id": step.id,
         "run_id": step.run_id,
