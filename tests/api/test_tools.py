@@ -168,6 +168,12 @@ async def test_a_person_decides_whether_to_be_asked(tmp_path):
         for asks, expected in ((True, 1), (True, 1), (False, 0)):
             shown = (await client.http.patch(path, json={"requires_approval": asks})).json()
             assert [rule["type"] for rule in shown["tool_rules"]] == ["requires_approval"] * expected
+        for asks, expected in (("true", 1), ("false", 0)):
+            shown = (await client.http.patch(path, params={"requires_approval": asks})).json()
+            assert [rule["type"] for rule in shown["tool_rules"]] == ["requires_approval"] * expected
+        both = await client.http.patch(path, params={"requires_approval": True}, json={"requires_approval": False})
+        assert both.json()["tool_rules"] == []
+        assert (await client.http.patch(path)).status_code == 422
         nothing = path.replace("memory_insert", "no_such_tool")
         assert (await client.http.patch(nothing, json={"requires_approval": True})).status_code == 404
 

@@ -33,7 +33,7 @@ from loci.api.shapes_agents import AgentShape
 from loci.api.tool_runs import run_tool
 from loci.api.wire_agents import AgentView, wire_agent
 from loci.api.wire_values import wire_tool
-from loci.errors import Conflict, Forbidden
+from loci.errors import Conflict, Forbidden, Unprocessable
 from loci.store import agents, groups, runs, tools
 from loci.store.agents import AgentFilter
 from loci.store.base import Transaction
@@ -253,15 +253,26 @@ async def detach_tool(agent_id: AgentId, tool_id: ToolId, services: Services, ac
 class ApprovalIn(Body):
     """Whether to ask. The TypeScript client sends the name that the field has among its own parameters."""
 
-    requires_approval: bool = Field(validation_alias=AliasChoices("requires_approval", "body_requires_approval"))
+    requires_approval: bool | None = Field(
+        default=None, validation_alias=AliasChoices("requires_approval", "body_requires_approval")
+    )
 
 
 @router.patch("/agents/{agent_id}/tools/approval/{tool_name}", response_model=AgentShape)
 async def modify_approval(
-    agent_id: AgentId, tool_name: str, body: ApprovalIn, services: Services, actor: Actor
+    agent_id: AgentId,
+    tool_name: str,
+    services: Services,
+    actor: Actor,
+    body: ApprovalIn | None = None,
+    requires_approval: Annotated[bool | None, Query(deprecated=True)] = None,
 ) -> Response:
-    """Say whether a person is asked before this tool of an agent runs."""
-    now, asks = services.clock.now(), body.requires_approval
+    """Say whether a person is asked before this tool of an agent runs; what the body says counts."""
+    now, asks = services.clock.now(), requires_approval
+    if body is not None and body.requires_approval is not None:
+        asks = body.requires_approval
+    if asks is None:
+        raise Unprocessable("Say whether to ask.", hint='Send {"requires_approval": true} or false.')
     await services.store.write(updating.set_approval, actor, agent_id, tool_name, asks=asks, now=now)
     return json_answer(await wire_one(services, actor, agent_id))
 
