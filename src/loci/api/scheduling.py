@@ -16,7 +16,7 @@ from loci.agent.request import RunRequest
 from loci.agent.schedules import next_due
 from loci.api.core import Core
 from loci.api.wire_messages import WireObject
-from loci.api.wire_requests import MessageIn, SendIn, run_request
+from loci.api.wire_requests import MessageIn, MessageType, SendIn, run_request
 from loci.api.wire_runs import wire_moment
 from loci.clock import zone_named
 from loci.errors import AwaitingApproval, BadRequest, Busy, LociError, TooLarge, Unprocessable
@@ -67,7 +67,7 @@ class ScheduleIn(BaseModel):
     schedule: OnceIn | RecurringIn
     max_steps: float | None = Field(default=None, ge=1, le=10_000)
     callback_url: str | None = None
-    include_return_message_types: list[str] | None = None
+    include_return_message_types: list[MessageType] | None = None
 
     def asked(self) -> JsonObject:
         """What is kept of it. Raises Unprocessable, TooLarge."""

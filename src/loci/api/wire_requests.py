@@ -51,6 +51,20 @@ class ContentIn(_Lenient):
 
 
 Content: TypeAlias = str | list[ContentIn]
+MessageType: TypeAlias = Literal[
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+]
+"""What a client can ask to be shown alone."""
 
 
 class AnswerIn(_Lenient):
@@ -106,7 +120,7 @@ class SendIn(_Lenient):
     use_assistant_message: bool = True
     assistant_message_tool_name: str = "send_message"
     assistant_message_tool_kwarg: str = "message"
-    include_return_message_types: list[str] | None = None
+    include_return_message_types: list[MessageType] | None = None
     client_tools: list[ClientToolIn] | None = None
     client_skills: list[dict[str, Any]] | None = None
     override_model: str | None = None

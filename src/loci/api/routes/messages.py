@@ -16,7 +16,7 @@ from loci.api.parameters import AgentId, Cursor, Limit, MessageId, Order
 from loci.api.requests_agents import CompactionIn
 from loci.api.threads import MAIN_THREAD
 from loci.api.wire_messages import View, WireObject, wire_list
-from loci.api.wire_requests import SendIn
+from loci.api.wire_requests import MessageType, SendIn
 from loci.api.wire_runs import wire_run
 from loci.store import agents, approvals, conversations, messages
 from loci.store.base import Transaction
@@ -43,7 +43,7 @@ def asked_view(
     use_assistant_message: bool = True,
     assistant_message_tool_name: str = SEND_MESSAGE,
     assistant_message_tool_kwarg: str = "message",
-    include_return_message_types: Annotated[list[str] | None, Query()] = None,
+    include_return_message_types: Annotated[list[MessageType] | None, Query()] = None,
 ) -> View:
     """How the query of a request wants messages shown."""
     return View(
