@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from loci.agent.creating import FirstMessage, NewAgent, NewBlock
 from loci.agent.settings import merged
 from loci.api.wire_requests import Content, parts_of
+from loci.errors import Unprocessable
 from loci.store.rules import rule_from_json
 from loci.tools.builtin.agents import MULTI_AGENT_TOOLS
 from loci.types.agents import AgentType, CompactionMode, CompactionSettings, ModelSettings
@@ -131,6 +132,8 @@ class AgentFields(Body):
     context_window_limit: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=INTEGER_MAX)] | None = None
     reasoning: bool | None = None
+    enable_reasoner: bool | None = None
+    max_reasoning_tokens: Annotated[int, Field(ge=0, le=INTEGER_MAX)] | None = None
     parallel_tool_calls: bool | None = None
     response_format: Object | None = None
     tool_ids: Names | None = None
@@ -186,9 +189,18 @@ class AgentIn(AgentFields):
     include_multi_agent_tools: bool | None = None
     include_base_tool_rules: bool | None = None
     initial_message_sequence: Annotated[list[FirstMessageIn], Field(max_length=LIST_MAX)] | None = None
+    from_template: Name | None = None
+    template: bool | None = None
+    memory_variables: dict[str, str] | None = None
 
     def new_agent(self, sealed: JsonObject) -> NewAgent:
-        """Our value; `sealed` are the secrets as they are kept."""
+        """Our value; `sealed` are the secrets as they are kept. Raises Unprocessable."""
+        for name in ("from_template", "template", "memory_variables"):
+            if getattr(self, name):
+                raise Unprocessable(
+                    f"'{name}' is about templates, which an agent is not made from here.",
+                    hint="POST /v1/templates makes one, and POST /v1/templates/{template_version}/agents its agents.",
+                )
         embedding_given = bool({"embedding", "embedding_config"} & self.model_fields_set)
         return NewAgent(
             name=self.name,
@@ -261,10 +273,15 @@ def first_messages(given: list[FirstMessageIn] | None) -> tuple[FirstMessage, ..
 
 def merged_settings(base: ModelSettings, body: AgentFields) -> ModelSettings:
     """Model settings with what the body says on top. Raises Unprocessable for a number that is none."""
+    config, given = dict(body.llm_config or {}), body.model_settings or {}
+    if body.max_reasoning_tokens is not None:
+        config["max_reasoning_tokens"] = body.max_reasoning_tokens
+    if False in (body.reasoning, body.enable_reasoner):
+        given = {"reasoning": {"reasoning_effort": "none"}} | given
     return merged(
         base,
-        body.model_settings or {},
-        config=body.llm_config or {},
+        given,
+        config=config,
         tokens_max=body.max_tokens,
         parallel=body.parallel_tool_calls,
     )

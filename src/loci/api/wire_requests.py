@@ -132,6 +132,10 @@ class SendIn(_Lenient):
     background: bool = False
     callback_url: str | None = None
     agent_id: str | None = None
+    return_logprobs: bool | None = None
+    top_logprobs: int | None = None
+    return_token_ids: bool | None = None
+    enable_thinking: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ class OldAnswer:
 
 def run_request(body: SendIn, *, tokens: bool) -> tuple[RunRequest, OldAnswer | None]:
     """What we make of a request, and the decision in it whose calls must still be looked up. Raises Unprocessable."""
+    _refuse_unknown(body)
     messages, approvals, approval_otid, old = _messages(body)
     request = RunRequest(
         messages=messages,
@@ -161,6 +166,20 @@ def run_request(body: SendIn, *, tokens: bool) -> tuple[RunRequest, OldAnswer | 
         metadata={"run_type": "send_message", REQUEST_CONFIG: body.model_dump(include=_CONFIG)},
     )
     return request, old
+
+
+def _refuse_unknown(body: SendIn) -> None:
+    for name in ("return_logprobs", "top_logprobs", "return_token_ids"):
+        if getattr(body, name) not in (None, False):
+            raise Unprocessable(
+                f"'{name}' asks for what no answer holds here: the likelihoods of tokens, or their ids.",
+                hint="Leave it out, or ask the model's own server.",
+            )
+    if body.enable_thinking is False:
+        raise Unprocessable(
+            "A message cannot forbid an agent to think.",
+            hint='Change the agent: {"model_settings": {"reasoning": {"reasoning_effort": "none"}}}.',
+        )
 
 
 def _messages(

@@ -175,7 +175,7 @@ def llm_config(info: ModelInfo, window_tokens: int, settings: JsonObject) -> Wir
         "handle": info.handle,
         "temperature": _or_default(settings.get("temperature"), TEMPERATURE),
         "max_tokens": settings.get("max_output_tokens"),
-        "enable_reasoner": settings.get("reasoning_effort") is not None,
+        "enable_reasoner": settings.get("reasoning_effort") not in (None, "none"),
         "reasoning_effort": settings.get("reasoning_effort"),
         "max_reasoning_tokens": settings.get("reasoning_tokens_max") or 0,
         "effort": None,
