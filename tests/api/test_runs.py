@@ -7,6 +7,7 @@ import pytest
 
 from loci.errors import ModelFault
 from loci.model.scripted import failure
+from loci.types.actor import DEFAULT_PROJECT
 from tests.api.talk import call, kinds, talking
 
 INSERT = call("memory_insert", '{"label": "human", "new_string": "Likes tea."}')
@@ -73,8 +74,12 @@ async def test_judging_a_step_and_finding_it(tmp_path):
 async def test_steps_are_found_by_the_model_that_they_show_and_by_the_project_of_their_agent(tmp_path):
     async with talking(tmp_path) as talk:
         await talk.say("Hi", "Hello.")
+        (first,) = (await talk.sdk.steps.list(project_id=DEFAULT_PROJECT)).items
+        assert first.project_id == DEFAULT_PROJECT
+        assert (await talk.sdk.steps.metrics.retrieve(first.id)).project_id == DEFAULT_PROJECT
         await talk.sdk.agents.update(talk.agent_id, project_id="garden")
         (step,) = (await talk.sdk.steps.list(agent_id=talk.agent_id)).items
+        assert step.project_id == "garden"
         for chosen in ({"model": step.model}, {"model": step.model_handle}, {"project_id": "garden"}):
             assert [found.id for found in (await talk.sdk.steps.list(**chosen)).items] == [step.id]
         for other in ({"model": "other"}, {"model": "efault"}, {"project_id": "house"}):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from loci.types.actor import DEFAULT_PROJECT
 from tests.api.clients import Client, client_of
 
 
@@ -36,6 +37,9 @@ async def test_agents_are_made_from_a_version_with_words_filled_in(tmp_path):
         assert [block["value"] for block in agent["blocks"]] == ["Name: Sam"]
         assert [(item["key"], item["value"]) for item in agent["secrets"]] == [("KEY", "new")]
         assert agent["deployment_id"] == made.deployment_id
+        assert agent["project_id"] == DEFAULT_PROJECT
+        listed = await client.sdk.agents.list(project_id=DEFAULT_PROJECT, base_template_id=agent["base_template_id"])
+        assert [item.id for item in listed.items] == [agent["id"]]
         words = await client.get(f"/v1/agents/{agent['id']}/core-memory/variables")
         assert words == {"variables": {"name": "Sam"}}
         bare = await client.sdk.templates.agents.create("helper:latest")

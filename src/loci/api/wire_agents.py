@@ -13,6 +13,7 @@ from loci.api.wire_values import embedding_config, endpoint_type, llm_config, wi
 from loci.model.base import EmbeddingInfo, ModelInfo
 from loci.store import agents as rows
 from loci.store.rules import rule_to_json
+from loci.types.actor import DEFAULT_PROJECT
 from loci.types.agents import Agent
 from loci.types.files import Folder
 from loci.types.groups import Group
@@ -106,7 +107,7 @@ def wire_agent(view: AgentView) -> WireObject:
         "max_files_open": agent.max_files_open,
         "per_file_view_window_char_limit": agent.per_file_view_window_limit_chars,
         "hidden": agent.hidden,
-        "project_id": agent.project_id,
+        "project_id": agent.project_id or DEFAULT_PROJECT,
         "template_id": agent.template_id,
         "base_template_id": agent.base_template_id,
         "deployment_id": agent.deployment_id,

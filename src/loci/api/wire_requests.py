@@ -30,6 +30,7 @@ _CONFIG = {
     "include_compaction_messages",
 }
 """What has to be known to tell the run again."""
+_UNSERVED = {"return_logprobs", "top_logprobs", "return_token_ids", "enable_thinking"}
 NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 
@@ -149,7 +150,8 @@ class OldAnswer:
 
 def run_request(body: SendIn, *, tokens: bool) -> tuple[RunRequest, OldAnswer | None]:
     """What we make of a request, and the decision in it whose calls must still be looked up. Raises Unprocessable."""
-    _refuse_unknown(body)
+    if body.model_fields_set & _UNSERVED:
+        _refuse_unserved(body)
     messages, approvals, approval_otid, old = _messages(body)
     request = RunRequest(
         messages=messages,
@@ -168,8 +170,8 @@ def run_request(body: SendIn, *, tokens: bool) -> tuple[RunRequest, OldAnswer | 
     return request, old
 
 
-def _refuse_unknown(body: SendIn) -> None:
-    for name in ("return_logprobs", "top_logprobs", "return_token_ids"):
+def _refuse_unserved(body: SendIn) -> None:
+    for name in sorted(_UNSERVED - {"enable_thinking"}):
         if getattr(body, name) not in (None, False):
             raise Unprocessable(
                 f"'{name}' asks for what no answer holds here: the likelihoods of tokens, or their ids.",

@@ -6,6 +6,7 @@ from datetime import datetime
 from loci.api.wire_messages import WireObject
 from loci.store.conversations import default_id
 from loci.store.rows import maybe_time_text
+from loci.types.actor import DEFAULT_PROJECT
 from loci.types.json import JsonValue
 from loci.types.runs import Run, Step
 from loci.types.usage import Usage
@@ -100,7 +101,7 @@ def wire_step(step: Step) -> WireObject:
         "tags": list(step.tags),
         "messages": [],
         "origin": None,
-        "project_id": None,
+        "project_id": step.project_id or DEFAULT_PROJECT,
         "request_id": None,
         "tid": step.transaction_id,
         "trace_id": step.run_id,
@@ -120,7 +121,7 @@ def wire_step_metrics(step: Step) -> WireObject:
         "llm_request_ns": step.model_duration_ns,
         "tool_execution_ns": step.tools_duration_ns,
         "step_ns": step.duration_ns,
-        "project_id": None,
+        "project_id": step.project_id or DEFAULT_PROJECT,
         "template_id": None,
         "base_template_id": None,
     }

@@ -125,8 +125,9 @@ def _where(actor: Actor, chosen: AgentFilter) -> Where:
     where = _ROWS.where(actor)
     if not chosen.show_hidden:
         where.also("coalesce(a.hidden, 0) = 0")
-    for column in ("name", "project_id", "template_id", "base_template_id", "created_by"):
+    for column in ("name", "template_id", "base_template_id", "created_by"):
         where.equal("a.", **{column: getattr(chosen, column)})
+    where.in_project("a.project_id", chosen.project_id)
     where.having("a.name", "query_text", chosen.query_text)
     identities.narrow(where, "agent", "a.id", chosen.attached_to)
     for held in ("block", "archive", "folder"):

@@ -13,7 +13,7 @@ from typing import Self
 
 from loci.errors import NotFound
 from loci.store.base import Params, Row, SqlValue, Transaction
-from loci.types.actor import Actor
+from loci.types.actor import DEFAULT_PROJECT, Actor
 from loci.types.paging import PAGE_MAX_ROWS, Page
 
 BY_SEQ = "seq"
@@ -101,6 +101,10 @@ class Where:
         for name, value in values.items():
             self.also(f"{prefix}{name} = :{name}", **{name: value})
         return self
+
+    def in_project(self, expression: str, project_id: str | None) -> Self:
+        """A project of rows, in which the default one is not named."""
+        return self.also(f"coalesce({expression}, '{DEFAULT_PROJECT}') = :project_id", project_id=project_id)
 
     def having(self, expression: str, name: str, part: str | None) -> Self:
         """A text with this part, in any case of letters."""

@@ -89,9 +89,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A stored step: one model call and the tools it led to."""
+    """A stored step: one model call and the tools it led to. `project_id` is the agent's; None is the default one."""
 
     id: str
+    project_id: str | None = None
     run_id: str
     agent_id: str
     conversation_id: str
