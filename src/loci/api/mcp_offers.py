@@ -224,13 +224,10 @@ def _shown(block: Block) -> JsonObject:
 
 
 async def _edit_core_memory(core: Core, caller: Caller, args: JsonObject) -> str:
-    old = _maybe(args, "old_text")
-    if old is None:
-        return await _with_tool(
-            core, caller, args, "memory_insert", {"label": args["label"], "new_string": args["new_text"]}
-        )
-    wanted: JsonObject = {"label": args["label"], "old_string": old, "new_string": args["new_text"]}
-    return await _with_tool(core, caller, args, "memory_replace", wanted)
+    wanted: dict[str, JsonValue] = {"label": args["label"], "new_string": args["new_text"]}
+    if (old := _maybe(args, "old_text")) is None:
+        return await _with_tool(core, caller, args, "memory_insert", wanted)
+    return await _with_tool(core, caller, args, "memory_replace", {**wanted, "old_string": old})
 
 
 async def _remember(core: Core, caller: Caller, args: JsonObject) -> str:

@@ -50,18 +50,7 @@ Pages: TypeAlias = PaginatedRequestParams | None
 
 def offering(core: Core) -> Server[Any]:
     """The offer of this process."""
-    own = _Own(core)
-    return Server(
-        "loci",
-        version=version("loci-agents"),
-        title="Loci",
-        instructions=mcp_offers.INSTRUCTIONS,
-        on_list_tools=_list_tools,
-        on_call_tool=own.call_tool,
-        on_list_resources=own.list_resources,
-        on_list_resource_templates=_list_templates,
-        on_read_resource=own.read_resource,
-    )
+    return _serving(_Own(core))
 
 
 def sessions_over_http(core: Core) -> StreamableHTTPSessionManager:
@@ -156,17 +145,21 @@ def _caller(context: Context) -> mcp_offers.Caller:
 def passing_on(open_client: Callable[[Implementation], Client]) -> Server[Any]:
     """The offer of another process, passed on under the name of whoever asks."""
     other = _Other(open_client)
+    return _serving(other, lifespan=other.lifespan)
+
+
+def _serving(answers: "_Own | _Other", **more: Any) -> Server[Any]:  # noqa: ANN401  what the SDK takes besides
     return Server(
         "loci",
         version=version("loci-agents"),
         title="Loci",
         instructions=mcp_offers.INSTRUCTIONS,
-        lifespan=other.lifespan,
         on_list_tools=_list_tools,
-        on_call_tool=other.call_tool,
-        on_list_resources=other.list_resources,
+        on_call_tool=answers.call_tool,
+        on_list_resources=answers.list_resources,
         on_list_resource_templates=_list_templates,
-        on_read_resource=other.read_resource,
+        on_read_resource=answers.read_resource,
+        **more,
     )
 
 

@@ -1,9 +1,11 @@
 """Running tools by hand: one of an agent as the agent would, or one that is only tried from its source."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from loci.agent.creating import author_of
 from loci.api.core import Core
+from loci.api.wire_mcp import wire_outcome
 from loci.api.wire_messages import View, WireObject, wire_list
 from loci.errors import NotFound
 from loci.ids import new_id
@@ -45,14 +47,7 @@ async def run_tool(core: Core, actor: Actor, agent_id: str, name: str, args: Jso
             await core.store.write(
                 changes.apply, actor, context.author, agent_id, outcome.changes, now=core.clock.now()
             )
-    return {
-        "func_return": shortened(outcome.text, tool.return_limit_chars),
-        "agent_state": None,
-        "status": outcome.status,
-        "stdout": list(outcome.stdout),
-        "stderr": list(outcome.stderr),
-        "sandbox_config_fingerprint": None,
-    }
+    return wire_outcome(replace(outcome, text=shortened(outcome.text, tool.return_limit_chars)))
 
 
 async def try_source(

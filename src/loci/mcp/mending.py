@@ -108,10 +108,9 @@ class Watched:
 
     async def __anext__(self) -> SessionMessage | Exception:
         try:
-            return mended(await self._inner.__anext__())
-        except StopAsyncIteration:
-            self._ended.set()
-            raise
+            return await self.receive()
+        except anyio.EndOfStream as end:
+            raise StopAsyncIteration from end
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -67,8 +67,6 @@ class ProviderRegistry:
         self._made: list[Model] = []
         self._embedders: dict[str, Embedder] = {BUILT_IN.handle: BuiltInEmbedder()}
 
-    # ------------------------------------------------------------------------------------------------------- models
-
     @property
     def default_model(self) -> str | None:
         """The configured one, else the best of the first place that has any, else the scripted stand-in.
@@ -161,8 +159,6 @@ class ProviderRegistry:
         handles = (f"{prefix}/{name}" for prefix in self._prefixes(place))
         return next((self._settings.overrides[each] for each in handles if each in self._settings.overrides), None)
 
-    # ---------------------------------------------------------------------------------------------------- embedders
-
     @property
     def default_embedder(self) -> str | None:
         """The configured one; None means that archives are searched by words only."""
@@ -246,8 +242,6 @@ class ProviderRegistry:
             endpoint=place.config.base_url,
         )
 
-    # ------------------------------------------------------------------------------------------------------- places
-
     async def status(self) -> Sequence[ProviderStatus]:
         """How each provider is now."""
         await self._ask_all()
@@ -298,8 +292,6 @@ class ProviderRegistry:
         """The first halves of the handles of a place."""
         second = place.config.name == "openai" and place.is_custom and PROXY not in self._places
         return (place.config.name, PROXY) if second else (place.config.name,)
-
-    # ------------------------------------------------------------------------------------------------------ handles
 
     def _alias(self, handle: str) -> str:
         for _ in range(_ALIAS_HOPS_MAX):
