@@ -32,11 +32,11 @@ class Vault:
     def seal(self, actor: Actor, name: str, text: str) -> str:
         """The text, so that only `open` with the same actor's organisation and name can read it."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._key().encrypt(nonce, text.encode(), _bound(actor, name))
+        sealed = self._key(make=True).encrypt(nonce, text.encode(), _bound(actor, name))
         return _MARK + base64.b64encode(nonce + sealed).decode()
 
     def open(self, actor: Actor, name: str, sealed: str) -> str:
-        """The text that was sealed. Raises StoreFailure if the key or the place is another."""
+        """The text that was sealed. Raises StoreFailure if the key is another or missing, or the place is another."""
         try:
             raw = base64.b64decode(sealed.removeprefix(_MARK), validate=True)
             return self._key().decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound(actor, name)).decode()
@@ -45,14 +45,14 @@ class Vault:
                 f"The secret '{name}' cannot be opened.", hint=f"Bring back the {self._file} that it was sealed with."
             ) from error
 
-    def _key(self) -> AESGCM:
+    def _key(self, *, make: bool = False) -> AESGCM:
         if self._cipher is None:
-            self._cipher = AESGCM(self._read_or_make())
+            self._cipher = AESGCM(self._read(make=make))
         return self._cipher
 
-    def _read_or_make(self) -> bytes:
+    def _read(self, *, make: bool) -> bytes:
         try:
-            if not self._file.exists():
+            if make and not self._file.exists():
                 self._make()
             key = self._file.read_bytes()
         except OSError as error:

@@ -23,12 +23,13 @@ def test_the_same_text_is_never_sealed_alike(tmp_path):
 
 
 def test_it_opens_only_where_it_belongs(tmp_path):
-    vault = Vault(tmp_path / "one")
+    vault, other = Vault(tmp_path / "one"), Vault(tmp_path / "two")
+    other.seal(ACTOR, "KEY", "hush")
     sealed = vault.seal(ACTOR, "KEY", "hush")
     wrong = [
         lambda: vault.open(ACTOR, "OTHER", sealed),
         lambda: vault.open(OTHER, "KEY", sealed),
-        lambda: Vault(tmp_path / "two").open(ACTOR, "KEY", sealed),
+        lambda: other.open(ACTOR, "KEY", sealed),
         lambda: vault.open(ACTOR, "KEY", sealed[:-8] + "AAAAAAA="),
         lambda: vault.open(ACTOR, "KEY", "nonsense"),
         lambda: vault.open(ACTOR, "KEY", ""),
@@ -37,6 +38,13 @@ def test_it_opens_only_where_it_belongs(tmp_path):
         with pytest.raises(StoreFailure, match="cannot be opened") as caught:
             attempt()
         assert "hush" not in str(caught.value)
+
+
+def test_opening_makes_no_key(tmp_path):
+    sealed = Vault(tmp_path / "one").seal(ACTOR, "KEY", "hush")
+    with pytest.raises(StoreFailure, match="No such file"):
+        Vault(tmp_path / "two").open(ACTOR, "KEY", sealed)
+    assert not (tmp_path / "two").exists()
 
 
 def test_the_key_is_for_its_owner_alone(tmp_path):
