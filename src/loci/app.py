@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from loci.api.keyring import Keyring
 from loci.api.server import create_app
 from loci.api.streams import Streams
 from loci.clock import Clock, SystemClock
-from loci.config import LOOPBACK, Account, SandboxSettings, Settings
+from loci.config import LOOPBACK, NO_WALLS, Account, SandboxSettings, Settings
 from loci.errors import BadRequest
 from loci.files.finding import FolderSearch
 from loci.files.intake import Intake
@@ -31,15 +31,16 @@ from loci.files.reading import NICENESS, Reader, packages
 from loci.files.reading import Bounds as ReadingBounds
 from loci.jobs.worker import Jobs
 from loci.mcp.base import Limits as McpLimits
-from loci.mcp.servers import McpServers, Outside
+from loci.mcp.servers import DOOR_HINT, McpServers, Outside
 from loci.memfs.repository import Repositories
 from loci.memory.archive import ArchiveSearch
 from loci.memory.recall import Recall
 from loci.model.base import Models, ProviderConfig
+from loci.model.brought import DOOR_HINT as PROVIDER_HINT
 from loci.model.brought import BroughtModels
 from loci.model.brought import Outside as ProviderOutside
 from loci.model.providers import ProviderRegistry, build_models
-from loci.net import Door
+from loci.net import Door, Doors
 from loci.sandbox.base import Bounds, Sandbox
 from loci.sandbox.local import LocalSandbox, Place
 from loci.sandbox.providers import E2B, Daytona
@@ -226,6 +227,7 @@ def _source_tools(settings: Settings, clock: Clock, store: Store, vault: Vault) 
         kind="e2b" if settings.sandbox.kind == "e2b" else "local",
         hired=build_hired(settings, clock),
         network_allowed=settings.sandbox.network,
+        walled=settings.sandbox.kind != NO_WALLS,
     )
 
 
@@ -235,13 +237,17 @@ def _provider_outside(settings: Settings, clock: Clock, store: Store, vault: Vau
     def build_one(config: ProviderConfig, transport: httpx2.AsyncBaseTransport) -> ProviderRegistry:
         return build_models(replace(bare, providers=(config,)), clock=clock, transport=transport)
 
-    door = Door(allowed_hosts=_here(settings) | frozenset(settings.provider_hosts))
-    return ProviderOutside(store=store, vault=vault, clock=clock, door=door, build=build_one)
+    doors = _doors(settings, settings.provider_hosts, PROVIDER_HINT)
+    return ProviderOutside(store=store, vault=vault, clock=clock, doors=doors, build=build_one)
 
 
-def _here(settings: Settings) -> frozenset[str]:
-    """A server for this machine alone may reach what runs on it; one that others reach must not do it for them."""
-    return LOOPBACK if settings.is_loopback else frozenset()
+def _doors(settings: Settings, hosts: Sequence[str], hint: str) -> Doors:
+    """To the hosts that the operator names for all. A server for this machine alone also reaches what runs on it, for
+    those that the operator trusts; one that others reach must not do it for anybody.
+    """
+    named = frozenset(hosts)
+    here = LOOPBACK if settings.is_loopback else frozenset[str]()
+    return Doors(trusted=Door(allowed_hosts=here | named), others=Door(allowed_hosts=named), hint=hint)
 
 
 def _mcp_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -> Outside:
@@ -250,7 +256,7 @@ def _mcp_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -
         store=store,
         vault=vault,
         clock=clock,
-        door=Door(allowed_hosts=_here(settings) | frozenset(asked.hosts)),
+        doors=_doors(settings, asked.hosts, DOOR_HINT),
         limits=McpLimits(
             connect_timeout_s=asked.connect_timeout_s, call_timeout_s=asked.call_timeout_s, idle_s=asked.idle_s
         ),

@@ -17,7 +17,8 @@ from loci.model.hosts import HOSTED, LOCAL, hosted, v1
 from loci.types.json import JsonObject, JsonValue
 
 DEFAULT_PORT = 8283
-SANDBOXES = ("auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "e2b", "daytona", "off", "none-i-understand")
+NO_WALLS = "none-i-understand"
+SANDBOXES = ("auto", "namespaces", "bubblewrap", "landlock", "seatbelt", "e2b", "daytona", "off", NO_WALLS)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

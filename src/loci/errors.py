@@ -4,7 +4,8 @@
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
     ├── TooLarge 413 · UnsupportedMedia 415 · NotAvailable 501
-    ├── AddressRefused 400 · FetchFailed 502 · McpFailed 502 (McpTimedOut 408) · SandboxFailed 502 (SandboxBusy 503)
+    ├── ProviderUnusable 400 · AddressRefused 400 · FetchFailed 502
+    ├── McpFailed 502 (McpTimedOut 408) · SandboxFailed 502 (SandboxBusy 503)
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
     └── StoreFailure 503
@@ -107,6 +108,10 @@ class UnsupportedMedia(LociError):
     """A file of this kind cannot be read here."""
 
     status = 415
+
+
+class ProviderUnusable(BadRequest):
+    """The provider cannot be used as it is stored."""
 
 
 class AddressRefused(BadRequest):

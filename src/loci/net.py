@@ -15,12 +15,15 @@ import re
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import httpx2
 
-from loci.errors import AddressRefused, FetchFailed, TooLarge
+from loci.errors import AddressRefused, FetchFailed, Forbidden, TooLarge
+from loci.types.keys import TRUST_HINT
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """Looks up a name and a port; gives addresses as text."""
@@ -176,7 +179,7 @@ class Door:
         raise FetchFailed(f"{_shown(ask.url)} was redirected more than {REDIRECTS_MAX} times.")
 
     async def _target(self, text: str) -> _Target:
-        url = _parsed(text)
+        url = parsed(text)
         host, port = url.raw_host.decode("ascii").lower(), url.port
         if port is None:
             port = 443 if url.scheme == "https" else 80
@@ -200,6 +203,31 @@ class Door:
         if not addresses:
             raise FetchFailed(f"'{name}' has no address.")
         return addresses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The ways out for addresses that organisations choose: those that the operator trusts may go further."""
+
+    trusted: Door
+    others: Door
+    hint: str
+    """What the operator can do about an address that is refused."""
+
+    def of(self, *, trusted: bool) -> Door:
+        """The way out for an organisation."""
+        return self.trusted if trusted else self.others
+
+    async def check(self, url: str, *, trusted: bool) -> None:
+        """As `Door.check`. Raises Forbidden for what is refused for want of trust alone."""
+        try:
+            await self.of(trusted=trusted).check(url)
+        except AddressRefused as error:
+            if not trusted:
+                with suppress(AddressRefused, FetchFailed):
+                    await self.trusted.check(url)
+                    raise Forbidden(error.message, hint=TRUST_HINT) from error
+            raise AddressRefused(error.message, hint=self.hint) from error
 
 
 def is_public(address: Address) -> bool:
@@ -233,7 +261,8 @@ def _public(text: str, name: str) -> str:
     return str(address)
 
 
-def _parsed(text: str) -> httpx2.URL:
+def parsed(text: str) -> httpx2.URL:
+    """The address of something on the web. Raises AddressRefused for what is none."""
     if any(character <= " " or character in "\\\x7f" for character in text):
         raise AddressRefused("The address holds a space, a backslash or a control character.")
     try:
@@ -247,6 +276,19 @@ def _parsed(text: str) -> httpx2.URL:
     if not url.host:
         raise AddressRefused("The address names no host.")
     return url
+
+
+def site_of(url: str) -> str | None:
+    """Scheme, name and port of an address, as browsers write it in Origin; None if there is none in it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    usual = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{parts.hostname}" + ("" if usual else f":{port}")
 
 
 def _literal(host: str) -> Address | None:

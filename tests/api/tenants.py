@@ -1,6 +1,6 @@
 """A server with an operator's key, and clients with keys of different organisations."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +44,13 @@ class Tenants:
         ):
             yield Asking(sdk, http)
 
+    async def trust(self, organization_id: str, *, far: bool = True) -> None:
+        """Trust an organisation with the machine, or do so no longer."""
+        changed = await self.http.patch(
+            "/v1/admin/orgs/", params={"org_id": organization_id}, json={"privileged_tools": far}
+        )
+        assert changed.json()["privileged_tools"] is far, changed.text
+
     async def status(self, key: str, path: str = "/v1/agents/", **headers: str) -> int:
         """What the server says to a key."""
         answer = await self.http.get(path, headers={**bearer(key), **headers})
@@ -63,8 +70,8 @@ def bearer(key: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def tenants(folder: Path, **options: Any) -> AsyncIterator[Tenants]:
-    settings = replace(live_settings(folder), api_key=OPERATOR_KEY)
+async def tenants(folder: Path, *, chosen: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Tenants]:
+    settings = replace(live_settings(folder), api_key=OPERATOR_KEY, **(chosen or {}))
     async with (
         serving(folder, settings=settings, **options) as live,
         httpx2.AsyncClient(base_url=live.url, headers=bearer(OPERATOR_KEY), timeout=30.0) as http,

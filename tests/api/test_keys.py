@@ -163,6 +163,7 @@ async def test_of_a_deleted_organisation_nothing_stays_but_the_journal(tmp_path)
 
     async with tenants(tmp_path) as server:
         acme = await server.organization("acme")
+        await server.trust(acme)  # with a provider on this machine
         key = await server.key(acme)
         server.live.model.add("Hello.")
         async with server.asking(key) as one:

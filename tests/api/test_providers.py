@@ -1,10 +1,12 @@
 """Providers with keys of their own: over the real wires, and nothing of a key at rest, in answers or in logs."""
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from loci.testing.fake_provider import Answer, App, FakeProvider, Refusal, Say, 
 from loci.testing.live import live_settings
 from loci.types.actor import Actor
 from loci.types.providers import Provider
+from loci.vault import Vault
 from tests.api.clients import MISSING, Client, client_of
+from tests.api.tenants import tenants
 
 KEY, NEW_KEY = "sk-secret-of-mine", "sk-another-secret"
 PATH = "/v1/providers"
@@ -62,7 +66,7 @@ def said(answer: Any) -> list[str]:
 
 async def test_a_provider_is_brought_listed_changed_and_forgotten(tmp_path: Path) -> None:
     async with bringing(tmp_path) as (client, url):
-        made = await bring(client, url, region="eu", access_key="AKIA-hidden")
+        made = await bring(client, url)
         assert made == {
             "id": made["id"],
             "name": "mine",
@@ -71,7 +75,7 @@ async def test_a_provider_is_brought_listed_changed_and_forgotten(tmp_path: Path
             "api_key": None,
             "base_url": url,
             "access_key": None,
-            "region": "eu",
+            "region": None,
             "api_version": None,
             "updated_at": made["updated_at"],
             "last_synced": None,
@@ -231,6 +235,131 @@ async def test_a_stored_key_is_tried_and_the_models_are_asked_for_again(tmp_path
         assert (await client.http.patch(f"{one}/refresh")).status_code == 401
 
 
+async def test_changes_that_meet_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    fake, asked, told = FakeOpenAI(api_key=KEY), asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        asked.set()
+        await told.wait()
+        await fake(scope, receive, send)
+
+    async with bringing(tmp_path, slow) as (client, url):
+        one = f"{PATH}/{(await bring(client, url))['id']}"
+        refresh = asyncio.create_task(client.http.patch(f"{one}/refresh"))
+        await asked.wait()
+        await client.http.patch(one, json={"api_key": NEW_KEY})
+        told.set()
+        assert (await refresh).json()["last_synced"] is not None
+        fake.api_key = NEW_KEY
+        assert (await client.http.post(f"{one}/check")).status_code == 200
+
+        for key in (KEY, NEW_KEY) * 4:
+            to = f"{url}/{key}"
+            await asyncio.gather(
+                client.http.patch(one, json={"api_key": key}), client.http.patch(one, json={"base_url": to})
+            )
+            stored = await the_provider(client)
+            assert (stored.base_url, client.live.core.brought.config(Actor(), stored).api_key) == (to, key)
+
+
+async def test_a_key_is_sent_to_no_other_host_than_it_was_given_for(tmp_path: Path) -> None:
+    second = FakeOpenAI(api_key=NEW_KEY)
+    async with bringing(tmp_path) as (client, url), served(second) as elsewhere:
+        one = f"{PATH}/{(await bring(client, url))['id']}"
+        for to in (f"{elsewhere}/v1", None, url.replace("http:", "https:")):
+            refused = await client.http.patch(one, json={"base_url": to})
+            assert refused.status_code == 400
+            assert f"The key was given for {url}, and is not sent to" in refused.json()["detail"]
+            assert "'api_key'" in refused.json()["detail"]
+        await client.get("/v1/models")
+        assert (await client.get(one))["base_url"] == url
+        assert second.paths == []
+
+        moved = await client.http.patch(one, json={"base_url": f"{url}/"})
+        assert (moved.status_code, moved.json()["base_url"]) == (200, url), "the same host"
+        moved = await client.http.patch(one, json={"base_url": f"{elsewhere}/v1", "api_key": NEW_KEY})
+        assert (moved.status_code, moved.json()["base_url"]) == (200, f"{elsewhere}/v1")
+        assert said(await say(client, await agent(client))) == ["Hello from the fake model."]
+        assert {each.headers["authorization"] for each in second.received} == {f"Bearer {NEW_KEY}"}
+
+
+def sealed_elsewhere(folder: Path, provider: Provider) -> Provider:
+    sealed = Vault(folder / "elsewhere").seal(Actor(), f"{provider.id}/api_key", KEY)
+    return replace(provider, sealed_api_key=sealed)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (sealed_elsewhere, "cannot be opened"),
+        (lambda _, provider: replace(provider, base_url="http://[::1"), "not a valid URL"),
+        (lambda _, provider: replace(provider, base_url=None), "needs a 'base_url'"),
+    ],
+)
+async def test_one_that_cannot_be_read_breaks_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path, Provider], Provider], reason: str
+) -> None:
+    async with served(FakeOpenAI(models=["one"], api_key=KEY)) as address:
+        url = f"{address}/v1"
+        async with bringing(tmp_path) as (client, _):
+            made = await bring(client, url, provider_type="vllm")
+            await bring(client, url, name="sound")
+            agents = [await agent(client, "mine/one"), await agent(client, "sound/one")]
+            core, broken = client.live.core, partial(damage, tmp_path)
+            await core.store.write(providers.change, Actor(), made["id"], broken, core.clock.now())
+        async with bringing(tmp_path) as (client, _):
+            one = f"{PATH}/{made['id']}"
+            listed = await client.get("/v1/models", provider_category="byok")
+            assert [model["handle"] for model in listed] == ["sound/one"]
+            await client.get("/v1/models/embedding")
+            assert [each["name"] for each in await client.get(PATH)] == ["sound", "mine"]
+            assert (await client.get(one))["name"] == "mine"
+            assert said(await say(client, agents[1])) == ["Hello from the fake model."]
+
+            hint = f"PATCH {one}"
+            told = (await say(client, agents[0]))["detail"]
+            assert (told.count("'mine' cannot be used"), reason in told, hint in told) == (1, True, True)
+            body = {"messages": [{"role": "user", "content": "Hello"}], "streaming": True}
+            stream = await client.http.post(f"/v1/agents/{agents[0]}/messages", json=body)
+            assert '"error_type":"ProviderUnusable"' in stream.text
+            for answer in (await client.http.post(f"{one}/check"), await client.http.patch(f"{one}/refresh")):
+                assert (answer.status_code, reason in answer.text, hint in answer.text) == (400, True, True)
+            (logged,) = [each.getMessage() for each in caplog.records if each.name == "loci.model.brought"]
+            assert (reason in logged, made["id"] in logged) == (True, True)
+            mended = await client.http.patch(one, json={"api_key": KEY, "base_url": url})
+            assert mended.status_code == 200
+            assert said(await say(client, agents[0])) == ["Hello from the fake model."]
+
+
+async def test_only_an_organisation_that_is_trusted_brings_what_is_on_this_machine(tmp_path: Path) -> None:
+    fake = FakeOpenAI(api_key=KEY)
+    async with served(fake) as url, tenants(tmp_path, real_models=True) as server:
+        acme = await server.organization("acme")
+        body = {"name": "mine", "provider_type": "openai", "api_key": KEY, "base_url": f"{url}/v1"}
+        async with server.asking(await server.key(acme)) as one:
+            far = await one.http.post(PATH, json={**body, "name": "far", "base_url": "http://93.184.216.34/v1"})
+            for answer in (
+                await one.http.post(PATH, json=body),
+                await one.http.post(f"{PATH}/check", json=body),
+                await one.http.patch(f"{PATH}/{far.json()['id']}", json={"base_url": f"{url}/v1", "api_key": KEY}),
+            ):
+                assert (answer.status_code, "privileged_tools" in answer.text) == (403, True), answer.text
+            await one.http.delete(f"{PATH}/{far.json()['id']}")
+
+            await server.trust(acme)
+            made = (await one.http.post(PATH, json=body)).json()
+            listed = (await one.http.get("/v1/models", params={"provider_category": "byok"})).json()
+            assert [model["handle"] for model in listed] == ["mine/fake-model"]
+            before = len(fake.paths)
+
+            await server.trust(acme, far=False)
+            for path in (f"{PATH}/{made['id']}/check", f"{PATH}/{made['id']}/refresh"):
+                refused = await one.http.request("POST" if path.endswith("check") else "PATCH", path)
+                assert (refused.status_code, "privileged_tools" in refused.text) == (403, True)
+            assert (await one.http.get("/v1/models", params={"provider_category": "byok"})).json() == []
+            assert len(fake.paths) == before
+
+
 async def test_openrouter_is_asked_for_the_key_since_its_list_is_open(tmp_path: Path) -> None:
     fake = FakeOpenAI(routes={"/v1/key": lambda _: Refusal(status=401, message="No auth credentials found")})
     async with bringing(tmp_path, fake) as (client, url):
@@ -282,7 +411,7 @@ async def the_provider(client: Client) -> Provider:
 async def test_organisations_have_their_own_providers_of_the_same_name(tmp_path: Path) -> None:
     fake = FakeOpenAI(models=["theirs"])
     other = Actor(organization_id=f"org-{MISSING}")
-    async with bringing(tmp_path) as (client, url), served(fake) as second:
+    async with bringing(tmp_path, provider_hosts=("127.0.0.1",)) as (client, url), served(fake) as second:
         made = await bring(client, url)
         core = client.live.core
         with pytest.raises(NotFound, match="no provider 'mine'"):

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from loci.config import SandboxSettings
+from loci.config import NO_WALLS, SandboxSettings
 from loci.testing.live import live_settings
 from tests.api.clients import MISSING, client_of
+from tests.api.tenants import tenants
 
 PATH = "/v1/sandbox-config"
 
@@ -100,3 +101,15 @@ async def test_tools_that_ask_for_the_network_do_not_run_where_the_operator_says
         assert "LOCI_SANDBOX_NETWORK" in refused.json()["detail"]
         plain = await client.http.post("/v1/tools/run", json={"source_code": source, "args": {}})
         assert plain.json()["tool_return"] == "ran"
+
+
+async def test_without_walls_only_organisations_that_are_trusted_run_tools(tmp_path):
+    body = {"source_code": 'def greet() -> str:\n    """Greet."""\n    return "hello"\n'}
+    async with tenants(tmp_path, chosen={"sandbox": SandboxSettings(kind=NO_WALLS)}) as server:
+        acme = await server.organization("acme")
+        async with server.asking(await server.key(acme)) as one:
+            refused = await one.http.post("/v1/tools/run", json=body)
+            assert (refused.status_code, "privileged_tools" in refused.text) == (403, True)
+            await server.trust(acme)
+            for who in (one.http, server.http):
+                assert (await who.post("/v1/tools/run", json=body)).json()["tool_return"] == "hello"

@@ -26,6 +26,8 @@ class Authority:
 
     url: str
     deny: bool = False
+    elsewhere: str | None = None
+    """Where it says that consent is given, if not here."""
     lifetime_s: int = 3_600
     valid: set[str] = field(default_factory=set)
     refreshable: set[str] = field(default_factory=set)
@@ -67,7 +69,9 @@ class Authority:
         await Response(status_code=401, headers={"www-authenticate": where})(scope, receive, send)
 
     async def _resource(self, request: Request) -> Response:
-        return JSONResponse({"resource": f"{self.url}/mcp", "authorization_servers": [f"{self.url}/as"]})
+        return JSONResponse(
+            {"resource": f"{self.url}/mcp", "authorization_servers": [f"{self.elsewhere or self.url}/as"]}
+        )
 
     async def _metadata(self, request: Request) -> Response:
         return JSONResponse(

@@ -1,5 +1,6 @@
 """What may be registered, what is shown of it, and what is kept."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,43 @@ async def test_secrets_are_neither_shown_nor_stored_in_clear_and_survive_what_wa
     ], "a secret does not follow to another host"
     assert "tok-secret" not in stored
     assert "127.0.0.1" not in stored
+
+
+async def test_a_server_whose_configuration_cannot_be_read_breaks_no_other(tmp_path: Path) -> None:
+    async with client_with(tmp_path) as client:
+        ids = [await registered(client, HTTP, name) for name in ("sound", "mended", "forgotten")]
+        core = client.live.core
+        for server_id in ids[1:]:
+            damaged = replace(await core.store.read(mcp_servers.get, Actor(), server_id), sealed="nonsense")
+            await core.store.write(mcp_servers.update, Actor(), damaged, core.clock.now())
+        listed = await client.get("/v1/mcp-servers")
+        old = await client.get("/v1/tools/mcp/servers")
+        shown = await client.get(f"/v1/mcp-servers/{ids[1]}")
+        used = await client.http.patch(f"/v1/mcp-servers/{ids[1]}/refresh")
+        mended = await client.http.patch(f"/v1/mcp-servers/{ids[1]}", json={"config": HTTP})
+        gone = [await client.http.delete(f"/v1/mcp-servers/{server_id}") for server_id in ids[2:0:-1]]
+
+    assert [server["server_name"] for server in listed] == ["sound", "mended", "forgotten"]
+    assert (listed[0]["server_url"], old["sound"]["server_url"]) == (HTTP["server_url"], HTTP["server_url"])
+    assert shown == {"mcp_server_type": "streamable_http", "id": ids[1], "server_name": "mended"}
+    assert (used.status_code, "cannot be opened" in used.json()["detail"]) == (503, True)
+    assert (mended.status_code, mended.json()["server_url"]) == (200, HTTP["server_url"])
+    assert [answer.status_code for answer in gone] == [204, 204]
+
+
+async def test_of_two_changes_at_once_none_is_lost_in_silence(tmp_path: Path) -> None:
+    async with client_with(tmp_path) as client:
+        path = f"/v1/mcp-servers/{await registered(client, HTTP)}"
+        for number in range(8):
+            name, url = f"name {number}", f"http://127.0.0.1:9/{number}"
+            renamed, moved = await asyncio.gather(
+                client.http.patch(path, json={"server_name": name, "config": {"mcp_server_type": "streamable_http"}}),
+                client.http.patch(path, json={"config": {**HTTP, "server_url": url}}),
+            )
+            shown = await client.get(path)
+            assert {renamed.status_code, moved.status_code} <= {200, 409}
+            assert (renamed.status_code == 200) is (shown["server_name"] == name)
+            assert (moved.status_code == 200) is (shown["server_url"] == url)
 
 
 async def _config(client: Client, server_id: str) -> Any:

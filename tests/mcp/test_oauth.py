@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from tests.api.clients import Client
+from tests.api.tenants import Asking
 from tests.mcp.authorizing import Authority, authority
 from tests.mcp.servers import client_with, registered, run
 
@@ -16,7 +17,7 @@ def config(place: Authority) -> dict[str, Any]:
     return {"mcp_server_type": "streamable_http", "server_url": f"{place.url}/mcp"}
 
 
-async def connected(client: Client, path: str, **request: Any) -> list[dict[str, Any]]:
+async def connected(client: Client | Asking, path: str, **request: Any) -> list[dict[str, Any]]:
     """The events of connecting, with a person who opens the address that is told."""
     events: list[dict[str, Any]] = []
     method = "POST" if request else "GET"

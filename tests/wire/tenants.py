@@ -87,7 +87,7 @@ def _settled(operator: World, asked: Two) -> dict[str, list[str]]:
 
 
 def _organization(operator: World, name: str) -> tuple[str, str]:
-    made = operator.call("POST", "/v1/admin/orgs/", {"name": name})["id"]
+    made = operator.call("POST", "/v1/admin/orgs/", {"name": name, "privileged_tools": True})["id"]
     return made, operator.call("POST", "/v1/admin/keys", {"name": name, "organization_id": made})["key"]
 
 

@@ -14,7 +14,7 @@ from loci.agent.compile import time_text
 from loci.agent.prompts import PRESSURE_WARNING, summary_prompt
 from loci.agent.turn import Kit, Turn
 from loci.clock import zone_named
-from loci.errors import NotFound
+from loci.errors import NotFound, ProviderUnusable
 from loci.ids import new_id
 from loci.memory import compaction
 from loci.memory.compaction import CompactionPlan
@@ -191,7 +191,7 @@ async def _summariser(turn: Turn, kit: Kit, handle: str | None) -> Model:
     if handle is not None:
         try:
             return await kit.models.model(turn.actor, handle)
-        except NotFound:
+        except (NotFound, ProviderUnusable):
             log.warning("the summariser %s of agent %s is not there", handle, turn.run.agent_id)
     return await kit.models.model(turn.actor, turn.handle)
 

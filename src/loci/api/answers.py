@@ -98,9 +98,9 @@ async def _whole(live: LiveRun, now: Callable[[], datetime]) -> Response:
 def wire_failed(ending: Ending) -> Response:
     """The answer when a run failed: trouble with the model in one shape, anything else in the other."""
     kind = ending.error_type or "error"
-    message = ending.message or "The run failed."
+    message, detail = ending.message or "The run failed.", ending.detail or ""
     if kind.startswith("llm_"):
         body: JsonObject = {"error": {"type": kind, "message": message, "detail": ending.detail}}
     else:
-        body = {"detail": f"{message} {ending.detail}" if ending.detail else message}
+        body = {"detail": detail if detail.startswith(message) else f"{message} {detail}".rstrip()}
     return error_answer(ending.status_code, body, KEPT)

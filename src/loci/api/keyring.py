@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from loci.agent.turn import Cache
 from loci.clock import Clock
 from loci.errors import Forbidden, LociError, StoreFailure, Unauthorized
 from loci.ids import new_id
+from loci.net import site_of
 from loci.store import keys
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
@@ -128,16 +128,3 @@ def _wanted(below: str, *, is_reading: bool) -> set[Access]:
     else:
         wanted.add("read_agent" if is_reading else "write_agent")
     return wanted
-
-
-def site_of(url: str) -> str | None:
-    """Scheme, name and port of an address, as browsers write it in Origin; None if there is none in it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return None
-    usual = port is None or port == {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{parts.hostname}" + ("" if usual else f":{port}")

@@ -20,8 +20,9 @@ from loci.types.mcp import HttpConfig, McpConfig, OfferedTool
 CALLBACK_PATH = "/v1/tools/mcp/oauth/callback"
 
 
-def connecting(core: Core, actor: Actor, request: Request, name: str, config: McpConfig) -> Response:
-    """Tell how connecting goes."""
+async def connecting(core: Core, actor: Actor, request: Request, name: str, config: McpConfig) -> Response:
+    """Tell how connecting goes. Raises before the first word what `McpServers.permit` raises."""
+    await core.mcp.permit(actor, config)
     base = core.settings.public_url or str(request.base_url)
     redirect_url = base.rstrip("/") + CALLBACK_PATH
     told = _told(core, actor, name, config, redirect_url)

@@ -12,8 +12,8 @@ from loci.mcp import configs
 from loci.mcp.configs import MASK
 from loci.mcp.syncing import Synced
 from loci.tools.base import ToolOutcome
-from loci.types.json import JsonValue
-from loci.types.mcp import HttpConfig, McpConfig, McpServer, OfferedTool, StdioConfig
+from loci.types.json import JsonObject, JsonValue
+from loci.types.mcp import HttpConfig, HttpTransport, McpConfig, McpServer, OfferedTool, StdioConfig, Transport
 
 Text = Annotated[str, Field(max_length=8_192)]
 Texts = Annotated[list[Text], Field(max_length=256)]
@@ -24,15 +24,12 @@ Address = Annotated[str, Field(min_length=1, max_length=2_048)]
 _NOT_IN_HEADERS = frozenset("\r\n\0")
 
 
-class StdioIn(Body):
-    """A server that is a command."""
-
-    mcp_server_type: Literal["stdio"] = "stdio"
+class _Command(Body):
     command: Command | None = None
     args: Texts | None = None
     env: Pairs | None = None
 
-    def on(self, known: McpConfig | None) -> StdioConfig:
+    def stdio(self, known: McpConfig | None) -> StdioConfig:
         """The configuration; what is not given stays. Raises BadRequest for one without a command."""
         old = known if isinstance(known, StdioConfig) else None
         command = self.command or (old.command if old else None)
@@ -45,18 +42,20 @@ class StdioIn(Body):
         )
 
 
-class _HttpIn(Body):
+class _Address(Body):
     server_url: Address | None = None
     auth_header: HeaderName | None = None
     auth_token: Text | None = None
     custom_headers: Pairs | None = None
 
-    def _on(self, transport: Literal["sse", "streamable_http"], known: McpConfig | None) -> HttpConfig:
+    def http(self, transport: HttpTransport, known: McpConfig | None) -> HttpConfig:
+        """The configuration; what is not given stays, unless the address leads to another host: `configs.unmasked`
+        knows. Raises BadRequest for one without an address.
+        """
         old = known if isinstance(known, HttpConfig) else None
         url = self.server_url or (old.url if old else None)
         if url is None:
             raise BadRequest("The configuration has no 'server_url'.")
-        # What is not given stays, unless the address leads to another host: `configs.unmasked` knows.
         headers = (
             self.custom_headers if self.custom_headers is not None else dict.fromkeys(old.headers if old else (), MASK)
         )
@@ -71,27 +70,27 @@ class _HttpIn(Body):
         )
 
 
-class SseIn(_HttpIn):
-    """A server that speaks over server-sent events."""
+class StdioIn(_Command):
+    """A server that is a command."""
 
-    mcp_server_type: Literal["sse"] = "sse"
+    mcp_server_type: Literal["stdio"] = "stdio"
 
-    def on(self, known: McpConfig | None) -> HttpConfig:
+    def on(self, known: McpConfig | None) -> McpConfig:
         """The configuration; what is not given stays."""
-        return self._on("sse", known)
+        return self.stdio(known)
 
 
-class StreamableIn(_HttpIn):
-    """A server that speaks streamable HTTP."""
+class HttpIn(_Address):
+    """A server that speaks streamable HTTP, or over server-sent events."""
 
-    mcp_server_type: Literal["streamable_http"] = "streamable_http"
+    mcp_server_type: HttpTransport = "streamable_http"
 
-    def on(self, known: McpConfig | None) -> HttpConfig:
+    def on(self, known: McpConfig | None) -> McpConfig:
         """The configuration; what is not given stays."""
-        return self._on("streamable_http", known)
+        return self.http(self.mcp_server_type, known)
 
 
-ConfigIn = Annotated[StdioIn | SseIn | StreamableIn, Field(discriminator="mcp_server_type")]
+ConfigIn = Annotated[StdioIn | HttpIn, Field(discriminator="mcp_server_type")]
 
 
 class ServerIn(Body):
@@ -114,58 +113,32 @@ class CallIn(Body):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
-class OldServerIn(Body):
+class OldServerIn(_Command, _Address):
     """A server, as older clients write it."""
 
     server_name: Name
-    type: Literal["stdio", "sse", "streamable_http"] | None = None
-    server_url: Address | None = None
-    auth_header: HeaderName | None = None
-    auth_token: Text | None = None
-    custom_headers: Pairs | None = None
-    command: Command | None = None
-    args: Texts | None = None
-    env: Pairs | None = None
+    type: Transport | None = None
 
     def config(self) -> McpConfig:
         """The configuration. Raises BadRequest for one that is neither a command nor an address."""
         kind = self.type or ("stdio" if self.command else "streamable_http")
-        if kind == "stdio":
-            return StdioIn(command=self.command, args=self.args, env=self.env).on(None)
-        return _http(self, kind, None)
+        return self.stdio(None) if kind == "stdio" else self.http(kind, None)
 
 
-class OldChangeIn(Body):
+class OldChangeIn(_Address):
     """What a server shall become, as older clients write it."""
 
     server_name: Name | None = None
     stdio_config: OldServerIn | None = None
-    server_url: Address | None = None
-    auth_header: HeaderName | None = None
-    auth_token: Text | None = None
     token: Text | None = None
-    custom_headers: Pairs | None = None
 
-    def config(self, known: McpConfig) -> McpConfig:
+    def config(self, transport: Transport, known: McpConfig | None) -> McpConfig:
         """The configuration; what is not named stays. Raises BadRequest for what does not fit the server."""
         if self.stdio_config is not None:
             return self.stdio_config.config()
-        if isinstance(known, StdioConfig):
-            return known
-        return _http(self, known.transport, known)
-
-
-def _http(
-    body: OldServerIn | OldChangeIn, kind: Literal["sse", "streamable_http"], known: McpConfig | None
-) -> HttpConfig:
-    fields: dict[str, Any] = {
-        "server_url": body.server_url,
-        "auth_header": body.auth_header,
-        "auth_token": body.auth_token or (body.token if isinstance(body, OldChangeIn) else None),
-        "custom_headers": body.custom_headers,
-    }
-    given = {name: value for name, value in fields.items() if value is not None}
-    return (SseIn if kind == "sse" else StreamableIn)(**given).on(known)
+        if transport == "stdio":
+            return _Command().stdio(known)
+        return self.model_copy(update={"auth_token": self.auth_token or self.token}).http(transport, known)
 
 
 def _check_headers(headers: Mapping[str, str], token: str | None) -> None:
@@ -174,15 +147,18 @@ def _check_headers(headers: Mapping[str, str], token: str | None) -> None:
             raise BadRequest(f"The header '{name[:50]}' cannot be sent.", hint="Use plain ASCII without line breaks.")
 
 
-def wire_server(server: McpServer, config: McpConfig) -> WireObject:
-    """A server, its secrets masked."""
-    shown = configs.as_json(configs.masked(config))
-    return {"mcp_server_type": server.transport, **shown, "id": server.id, "server_name": server.name}
+def wire_server(server: McpServer, config: McpConfig | None) -> WireObject:
+    """A server, its secrets masked; without a configuration if that cannot be read."""
+    return {"mcp_server_type": server.transport, **_masked(config), "id": server.id, "server_name": server.name}
 
 
-def wire_old_server(server: McpServer, config: McpConfig) -> WireObject:
-    """A server for older clients, its secrets masked."""
-    return {"server_name": server.name, "type": server.transport, **configs.as_json(configs.masked(config))}
+def wire_old_server(server: McpServer, config: McpConfig | None) -> WireObject:
+    """A server for older clients."""
+    return {"server_name": server.name, "type": server.transport, **_masked(config)}
+
+
+def _masked(config: McpConfig | None) -> JsonObject:
+    return {} if config is None else configs.as_json(configs.masked(config))
 
 
 def wire_offered(tool: OfferedTool) -> WireObject:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
-from urllib.parse import urlsplit
 
 import orjson
 
 from loci.errors import BadRequest
+from loci.net import site_of
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.mcp import HttpConfig, McpConfig, StdioConfig, Transport
@@ -72,20 +72,7 @@ def unseal(vault: Vault, actor: Actor, transport: Transport, sealed: str) -> Mcp
 
 def masked(config: McpConfig) -> McpConfig:
     """The configuration without its secrets; a template is none."""
-    match config:
-        case StdioConfig():
-            return replace(config, env=_masked_all(config.env))
-        case HttpConfig():
-            token = None if config.auth_token is None else _masked(config.auth_token)
-            return replace(config, auth_token=token, headers=_masked_all(config.headers))
-
-
-def _masked(value: str) -> str:
-    return value if _TEMPLATE.search(value) or not value else MASK
-
-
-def _masked_all(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: _masked(value) for name, value in values.items()}
+    return _each(config, lambda value: value if _TEMPLATE.search(value) or not value else MASK)
 
 
 def unmasked(config: McpConfig, known: McpConfig) -> McpConfig:
@@ -95,7 +82,7 @@ def unmasked(config: McpConfig, known: McpConfig) -> McpConfig:
             return replace(config, env=_unmasked_all(config.env, known.env))
         case HttpConfig(), HttpConfig():
             # A secret goes to the host that it was given for, and to no other.
-            kept = known if _origin(config.url) == _origin(known.url) else replace(known, auth_token=None, headers={})
+            kept = known if site_of(config.url) == site_of(known.url) else replace(known, auth_token=None, headers={})
             token = kept.auth_token if config.auth_token == MASK else config.auth_token
             return replace(config, auth_token=token, headers=_unmasked_all(config.headers, kept.headers))
         case _:
@@ -110,27 +97,20 @@ def _unmasked_all(values: Mapping[str, str], known: Mapping[str, str]) -> dict[s
     }
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.netloc.lower()
-
-
 def filled(config: McpConfig, variables: Variables) -> McpConfig:
     """The configuration with its templates filled in. Raises BadRequest for a variable that is not there."""
+    return _each(config, lambda text: _TEMPLATE.sub(lambda match: _value(match, variables), text))
 
-    def fill(text: str) -> str:
-        return _TEMPLATE.sub(lambda match: _value(match, variables), text)
 
+def _each(config: McpConfig, become: Callable[[str], str]) -> McpConfig:
+    """The configuration with another value for each that may be a secret."""
     match config:
         case StdioConfig():
-            return replace(config, env=_each(fill, config.env))
+            return replace(config, env={name: become(value) for name, value in config.env.items()})
         case HttpConfig():
-            token = None if config.auth_token is None else fill(config.auth_token)
-            return replace(config, auth_token=token, headers=_each(fill, config.headers))
-
-
-def _each(fill: Callable[[str], str], values: Mapping[str, str]) -> dict[str, str]:
-    return {name: fill(value) for name, value in values.items()}
+            headers = {name: become(value) for name, value in config.headers.items()}
+            token = None if config.auth_token is None else become(config.auth_token)
+            return replace(config, auth_token=token, headers=headers)
 
 
 def _value(match: re.Match[str], variables: Variables) -> str:

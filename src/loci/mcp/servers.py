@@ -6,24 +6,26 @@ because a server says something else one day. What has changed is reported.
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from loci.clock import Clock
-from loci.errors import AddressRefused, BadRequest, Forbidden, LociError
+from loci.errors import BadRequest, FetchFailed, Forbidden, LociError, StoreFailure
 from loci.ids import new_id
 from loci.mcp import configs, syncing
 from loci.mcp.base import Asking, Dial, Limits
 from loci.mcp.grants import Grants
 from loci.mcp.sessions import Sessions
 from loci.mcp.syncing import Synced
-from loci.net import Door
-from loci.store import agents, mcp_servers
+from loci.net import Door, Doors
+from loci.store import agents, mcp_servers, organizations
 from loci.store.base import Store
 from loci.tools.base import ToolContext, ToolOutcome
 from loci.types.actor import Actor
 from loci.types.agents import Agent
 from loci.types.json import JsonObject
-from loci.types.mcp import HttpConfig, McpConfig, McpServer, OfferedTool, StdioConfig
+from loci.types.keys import TRUST_HINT
+from loci.types.mcp import HttpConfig, McpConfig, McpServer, OfferedTool
 from loci.types.memory import Author
 from loci.types.tools import Tool
 from loci.vault import Vault
@@ -32,9 +34,10 @@ log = logging.getLogger(__name__)
 
 STDIO_OFF = "Commands of MCP servers may not be started on this server."
 STDIO_HINT = (
-    "Its operator can allow them with LOCI_MCP_STDIO=true. Anyone with an API key could then run programs here."
+    "Its operator can allow them with LOCI_MCP_STDIO=true: for its own organisation, and others that it trusts with "
+    "running programs here."
 )
-
+STDIO_FOREIGN = "This organisation may not start commands of MCP servers on this server."
 DOOR_HINT = (
     "Public addresses can be reached, and this machine's own by a server that serves it alone; the operator opens "
     "others by name: LOCI_MCP_HOSTS=name,name:port."
@@ -48,9 +51,10 @@ class Outside:
     store: Store
     vault: Vault
     clock: Clock
-    door: Door
+    doors: Doors
     limits: Limits
     allow_stdio: bool
+    """Whether trusted organisations may start commands."""
 
 
 class McpServers:
@@ -69,9 +73,34 @@ class McpServers:
         """How a server is reached, secrets and all."""
         return configs.unseal(self._out.vault, actor, server.transport, server.sealed)
 
+    def shown(self, actor: Actor, server: McpServer) -> McpConfig | None:
+        """How a server is reached; None if that was sealed with another key."""
+        try:
+            return self.config(actor, server)
+        except StoreFailure as error:
+            log.warning("the MCP server %s cannot be used: %s", server.id, error)
+            return None
+
+    async def permit(self, actor: Actor, config: McpConfig) -> Door:
+        """The way to a server, if the organisation may go it now. A name that nobody knows today may be known tomorrow.
+
+        Raises Forbidden for what the operator keeps for those that it trusts, AddressRefused, and BadRequest.
+        """
+        trusted = await self._out.store.read(organizations.trusts, actor.organization_id)
+        if isinstance(config, HttpConfig):
+            with suppress(FetchFailed):
+                await self._out.doors.check(config.url, trusted=trusted)
+        elif not self._out.allow_stdio:
+            raise Forbidden(STDIO_OFF, hint=STDIO_HINT)
+        elif not trusted:
+            raise Forbidden(STDIO_FOREIGN, hint=TRUST_HINT)
+        elif "\0" in config.command or not config.command.strip():
+            raise BadRequest("The command is empty.", hint="Name the program, such as 'npx' or 'uvx'.")
+        return self._out.doors.of(trusted=trusted)
+
     async def register(self, actor: Actor, author: Author, name: str, config: McpConfig) -> McpServer:
-        """Store a server, with its tools if it can be reached now. Raises Conflict, AddressRefused, Forbidden."""
-        await self._check(config)
+        """Store a server, with its tools if it can be reached now. Raises Conflict, and as `permit`."""
+        await self.permit(actor, config)
         server = McpServer(
             id=new_id("mcp_server"),
             name=name,
@@ -88,27 +117,31 @@ class McpServers:
     async def change(
         self, actor: Actor, author: Author, server: McpServer, name: str | None, config: McpConfig
     ) -> McpServer:
-        """Store what a server shall become; its tools stay as they are until it is refreshed."""
-        whole = configs.unmasked(config, self.config(actor, server))
-        await self._check(whole)
+        """Store what a server shall become; its tools stay as they are until it is refreshed.
+
+        Raises as `permit`, Conflict, and VersionConflict if `server` is not what is stored any more.
+        """
+        known = self.shown(actor, server)
+        whole = config if known is None else configs.unmasked(config, known)
+        await self.permit(actor, whole)
         wanted = replace(
             server,
             name=name or server.name,
             transport=configs.transport_of(whole),
             sealed=configs.seal(self._out.vault, actor, whole),
         )
-        stored = await self._out.store.write(syncing.change, actor, author, wanted, self._out.clock.now())
+        stored = await self._out.store.write(syncing.change, actor, author, server, wanted, self._out.clock.now())
         await self._sessions.drop(server.id)
         return stored
 
     async def forget(self, actor: Actor, author: Author, server: McpServer) -> None:
         """Forget a server, its tools, and what was granted there unless another server has the same address."""
-        config = self.config(actor, server)
+        config = self.shown(actor, server)
         await self._out.store.write(mcp_servers.delete, actor, author, server.id, self._out.clock.now())
         await self._sessions.drop(server.id)
         if isinstance(config, HttpConfig):
             rest = await self._out.store.read(mcp_servers.listing, actor)
-            others = [self.config(actor, item) for item in rest]
+            others = [self.shown(actor, item) for item in rest]
             place = configs.place_of(config)
             if not any(isinstance(other, HttpConfig) and configs.place_of(other) == place for other in others):
                 await self._out.store.write(mcp_servers.delete_grant, actor, place)
@@ -126,7 +159,6 @@ class McpServers:
 
     async def try_out(self, actor: Actor, config: McpConfig, asking: Asking | None = None) -> list[OfferedTool]:
         """What a server offers, in a session of its own; with `asking`, a person may be asked for consent."""
-        await self._check(config)
         return await self._sessions.look(replace(await self._dial(actor, config, None), asking=asking))
 
     async def run_there(
@@ -146,13 +178,12 @@ class McpServers:
         return None if agent_id is None else await self._out.store.read(agents.get, actor, agent_id)
 
     async def _dial(self, actor: Actor, config: McpConfig, agent: Agent | None) -> Dial:
-        if isinstance(config, StdioConfig) and not self._out.allow_stdio:
-            raise Forbidden(STDIO_OFF, hint=STDIO_HINT)
+        door = await self.permit(actor, config)
         filled = configs.filled(config, self._variables(actor, agent))
         return Dial(
             actor=actor,
             config=filled,
-            door=self._out.door,
+            door=door,
             limits=self._out.limits,
             grants=self.grants,
             grant=await self.grants.read(actor, configs.place_of(filled)) if isinstance(filled, HttpConfig) else None,
@@ -161,19 +192,3 @@ class McpServers:
     def _variables(self, actor: Actor, agent: Agent | None) -> Mapping[str, str]:
         sealed: JsonObject = {} if agent is None else agent.tool_exec_environment
         return {key: self._out.vault.open(actor, key, str(value)) for key, value in sealed.items()}
-
-    async def _check(self, config: McpConfig) -> None:
-        """Refuse what could never work here. A name that is not known today may be known tomorrow."""
-        match config:
-            case StdioConfig():
-                if not self._out.allow_stdio:
-                    raise Forbidden(STDIO_OFF, hint=STDIO_HINT)
-                if "\0" in config.command or not config.command.strip():
-                    raise BadRequest("The command is empty.", hint="Name the program, such as 'npx' or 'uvx'.")
-            case HttpConfig():
-                try:
-                    await self._out.door.check(config.url)
-                except AddressRefused as error:
-                    raise AddressRefused(error.message, hint=DOOR_HINT) from error
-                except LociError:
-                    return

@@ -14,6 +14,7 @@ from loci.clock import Clock
 from loci.errors import McpFailed
 from loci.mcp.base import Dial, Entry, Limits, Session, SessionOver
 from loci.mcp.configs import digest
+from loci.net import Door
 from loci.tools.base import ToolOutcome
 from loci.types.json import JsonObject
 from loci.types.mcp import OfferedTool
@@ -21,7 +22,8 @@ from loci.types.mcp import OfferedTool
 FAILURE_KEPT_S = 3.0
 _LOOK_S = 30.0
 
-Key: TypeAlias = tuple[str, str, str]
+Key: TypeAlias = tuple[str, str, str, Door]
+"""An organisation that loses the operator's trust loses the sessions that it had by another door."""
 Open: TypeAlias = Callable[[Dial], Session]
 
 
@@ -74,7 +76,7 @@ class Sessions:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _entry(self, server_id: str, dial: Dial) -> Entry:
-        key = (dial.actor.organization_id, server_id, digest(dial.config))
+        key = (dial.actor.organization_id, server_id, digest(dial.config), dial.door)
         return self._entries.setdefault(key, Entry())
 
     @asynccontextmanager

@@ -7,8 +7,8 @@ name for it would be free by now, so that rules and agents that name it go on wo
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypedDict
 
+from loci.errors import VersionConflict
 from loci.ids import new_id
 from loci.mcp.schema import safe_name
 from loci.store import mcp_servers, tools
@@ -86,12 +86,19 @@ def _noted(server: McpServer, offer: OfferedTool, known: Tool | None) -> Offered
     return replace(offer, reasons=(CHANGED, *offer.reasons))
 
 
-def change(tx: Transaction, actor: Actor, author: Author, server: McpServer, now: datetime) -> McpServer:
-    """Store what a server has become; its tools go by its new name. Raises NotFound, Conflict."""
+def change(
+    tx: Transaction, actor: Actor, author: Author, known: McpServer, server: McpServer, now: datetime
+) -> McpServer:
+    """Store what a server has become; its tools go by its new name.
+
+    Raises NotFound, Conflict, and VersionConflict if it is not as it was known.
+    """
+    if mcp_servers.get(tx, actor, known.id) != known:
+        raise VersionConflict
     stored = mcp_servers.update(tx, actor, server, now)
     for name, tool in mcp_servers.tools_of(tx, actor, server.id):
         if tag_of(server) not in tool.tags:
-            tools.update(tx, actor, author, replace(tool, **_belonging(server, name, tool)), now)
+            tools.update(tx, actor, author, _belonging(server, name, tool), now)
     return stored
 
 
@@ -107,29 +114,20 @@ def _new(tx: Transaction, actor: Actor, server: McpServer, name: str) -> Tool:
 
 def _row(server: McpServer, offer: OfferedTool, known: Tool) -> Tool:
     """The tool as it is to be stored; what people set on it (approval, limits) stays."""
-    belonging = _belonging(server, offer.name, known)
-    health: JsonObject = {STATUS: offer.health, WARNINGS: list(offer.reasons)}
+    owned = _belonging(server, offer.name, known)
     return replace(
-        known,
+        owned,
         description=offer.description,
         json_schema={"name": known.name, "description": offer.description, "parameters": offer.schema},
-        tags=belonging["tags"],
-        metadata={**belonging["metadata"], **health},
+        metadata={**owned.metadata, STATUS: offer.health, WARNINGS: list(offer.reasons)},
     )
 
 
-class _Belonging(TypedDict):
-    tags: tuple[str, ...]
-    metadata: JsonObject
-
-
-def _belonging(server: McpServer, remote_name: str, tool: Tool) -> _Belonging:
-    """What of a tool says whose it is."""
+def _belonging(server: McpServer, remote_name: str, tool: Tool) -> Tool:
+    """The tool, saying whose it is."""
     home: JsonObject = {"server_id": server.id, "server_name": server.name, "tool_name": remote_name}
-    return {
-        "tags": (tag_of(server), *(tag for tag in tool.tags if not tag.startswith("mcp:"))),
-        "metadata": {**tool.metadata, "mcp": home},
-    }
+    tags = (tag_of(server), *(tag for tag in tool.tags if not tag.startswith("mcp:")))
+    return replace(tool, tags=tags, metadata={**tool.metadata, "mcp": home})
 
 
 def _differs(known: Tool, wanted: Tool) -> bool:

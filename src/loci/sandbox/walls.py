@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loci.config import NO_WALLS
 from loci.sandbox.base import Standing
 from loci.sandbox.child.frames import Means
 
@@ -76,7 +77,7 @@ OPEN = Walls(name="none", means="none", words="none: programs run with the right
 
 def of_choice(choice: str) -> list[Walls]:
     """The walls to try; none for a choice that has none."""
-    if choice == "none-i-understand":
+    if choice == NO_WALLS:
         return [OPEN]
     return [walls for walls in candidates() if choice in ("auto", walls.name)]
 

@@ -96,6 +96,14 @@ def get(tx: Transaction, organization_id: str) -> Organization:
     return organization_from_row(row)
 
 
+def trusts(tx: Transaction, organization_id: str) -> bool:
+    """Whether the operator trusts an organisation with the machine: its own, and those that it marked so."""
+    if organization_id == DEFAULT_ORGANIZATION:
+        return True
+    row = tx.one(f"{ORGANIZATIONS} where organization_id = :id", {"id": organization_id})
+    return row is not None and flag(row, "privileged_tools")
+
+
 def get_user(tx: Transaction, user_id: str) -> User:
     """One user. Raises NotFound."""
     row = tx.one(f"{USERS} where id = :id", {"id": user_id})

@@ -1,5 +1,6 @@
 """Model providers that organisations brought, as rows."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from loci.errors import Conflict, NotFound
@@ -13,19 +14,18 @@ from loci.types.providers import Provider
 PROVIDERS_MAX = 50
 """Of one organisation."""
 
-_FIELDS = "name, provider_type, api_key, access_key, base_url, region, api_version"
-_COLUMNS = f"id, {_FIELDS}, created_at, updated_at, last_synced_at"
+_COLUMNS = "id, name, provider_type, api_key, base_url, created_at, updated_at, last_synced_at"
 _SELECT = f"select {_COLUMNS} from providers where organization_id = :organization_id"
 BY_ID = _SELECT + " and id = :id"
 BY_NAME = _SELECT + " and name = :name"
 ALL = _SELECT + " order by created_at, id"
 INSERT = f"""
 insert into providers ({_COLUMNS}, organization_id, project_id, created_by, updated_by)
-values (:id, {", ".join(f":{name}" for name in _FIELDS.split(", "))}, :now, :now, null,
+values (:id, :name, :provider_type, :api_key, :base_url, :now, :now, null,
     :organization_id, :project_id, :user_id, :user_id)"""
 UPDATE = """
-update providers set api_key = :api_key, access_key = :access_key, base_url = :base_url, region = :region,
-    api_version = :api_version, last_synced_at = :last_synced_at, updated_at = :now, updated_by = :user_id
+update providers set api_key = :api_key, base_url = :base_url, last_synced_at = :last_synced_at, updated_at = :now,
+    updated_by = :user_id
 where id = :id and organization_id = :organization_id"""
 DELETE = "delete from providers where id = :id and organization_id = :organization_id"
 
@@ -36,10 +36,7 @@ def _from_row(row: Row) -> Provider:
         name=text(row, "name"),
         provider_type=text(row, "provider_type"),
         sealed_api_key=maybe_text(row, "api_key"),
-        sealed_access_key=maybe_text(row, "access_key"),
         base_url=maybe_text(row, "base_url"),
-        region=maybe_text(row, "region"),
-        api_version=maybe_text(row, "api_version"),
         created_at=maybe_moment(row, "created_at"),
         updated_at=maybe_moment(row, "updated_at"),
         last_synced_at=maybe_moment(row, "last_synced_at"),
@@ -52,10 +49,7 @@ def _params(actor: Actor, provider: Provider, now: datetime) -> Params:
         "name": provider.name,
         "provider_type": provider.provider_type,
         "api_key": provider.sealed_api_key,
-        "access_key": provider.sealed_access_key,
         "base_url": provider.base_url,
-        "region": provider.region,
-        "api_version": provider.api_version,
         "last_synced_at": maybe_time_text(provider.last_synced_at),
         "now": time_text(now),
         "organization_id": actor.organization_id,
@@ -98,10 +92,12 @@ def insert(tx: Transaction, actor: Actor, provider: Provider, now: datetime) -> 
     return get(tx, actor, provider.id)
 
 
-def update(tx: Transaction, actor: Actor, provider: Provider, now: datetime) -> Provider:
-    """Store what a provider has become; its name and type stay. Raises NotFound."""
-    tx.run(UPDATE, _params(actor, provider, now))
-    return get(tx, actor, provider.id)
+def change(
+    tx: Transaction, actor: Actor, provider_id: str, become: Callable[[Provider], Provider], now: datetime
+) -> Provider:
+    """Make of a provider, as it is now, something else; its name and type stay. Raises NotFound, and as `become`."""
+    tx.run(UPDATE, _params(actor, become(get(tx, actor, provider_id)), now))
+    return get(tx, actor, provider_id)
 
 
 def delete(tx: Transaction, actor: Actor, provider_id: str) -> None:

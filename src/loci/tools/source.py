@@ -8,15 +8,16 @@ ChangeSet, to be applied in the transaction that stores its result.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loci.errors import BadRequest, LociError, NotAvailable
+from loci.errors import BadRequest, Forbidden, LociError, NotAvailable
 from loci.memory import edits
 from loci.sandbox.base import Environment, Language, Program, Ran, Sandbox
-from loci.store import isolated, sandboxes
+from loci.store import isolated, organizations, sandboxes
 from loci.store.base import Store, Transaction
 from loci.tools.base import ToolContext, ToolOutcome
 from loci.types.actor import Actor
 from loci.types.agents import Agent
 from loci.types.json import EMPTY, JsonObject, JsonValue
+from loci.types.keys import TRUST_HINT
 from loci.types.memory import Block, BlockEdit, ChangeSet
 from loci.types.sandboxes import SandboxConfig, SandboxKind, SandboxVariable
 from loci.types.tools import Tool
@@ -55,6 +56,8 @@ class SourceRunner:
     hired: Sandbox | None = None
     network_allowed: bool = True
     """Whether the operator lets tools have the network at all."""
+    walled: bool = True
+    """Whether anything keeps tools from the server. If not, they are for organisations that the operator trusts."""
 
     async def run(self, tool: Tool, context: ToolContext, args: JsonObject) -> ToolOutcome:
         """Run it. Raises NotAvailable without a sandbox, BadRequest for requirements that cannot be had."""
@@ -119,6 +122,8 @@ class SourceRunner:
             await self.hired.close()
 
     def _settings(self, tx: Transaction, actor: Actor) -> Settings:
+        if not self.walled and not organizations.trusts(tx, actor.organization_id):
+            raise Forbidden("Tools run without a sandbox here, so this organisation may run none.", hint=TRUST_HINT)
         sandbox, kind = self.sandbox, self.kind
         config = sandboxes.by_kind(tx, actor, "e2b") if self.hired is not None else None
         if self.hired is not None and config is not None:

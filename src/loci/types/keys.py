@@ -6,6 +6,11 @@ from typing import Literal, TypeAlias
 
 Access: TypeAlias = Literal["read_messages", "write_messages", "read_agent", "write_agent"]
 
+TRUST_HINT = (
+    "The server's operator can trust this organisation with it: PATCH /v1/admin/orgs/?org_id=… with "
+    '{"privileged_tools": true}.'
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
@@ -14,6 +19,7 @@ class Organization:
     id: str
     name: str
     privileged_tools: bool = False
+    """Whether the operator trusts them with the machine, as it does its own organisation."""
     created_at: datetime | None = None
 
 

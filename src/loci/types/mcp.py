@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from loci.types.json import JsonObject
 
+HttpTransport: TypeAlias = Literal["sse", "streamable_http"]
 Transport: TypeAlias = Literal["stdio", "sse", "streamable_http"]
 
 Health: TypeAlias = Literal["STRICT_COMPLIANT", "NON_STRICT_ONLY", "INVALID"]
@@ -26,7 +27,7 @@ class StdioConfig:
 class HttpConfig:
     """A server that has an address. The token and the values of the headers may be secrets."""
 
-    transport: Literal["sse", "streamable_http"]
+    transport: HttpTransport
     url: str
     auth_header: str | None = None
     auth_token: str | None = field(default=None, repr=False)

@@ -6,16 +6,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """As it is stored. `name` is the first half of the handles of its models; the keys are sealed."""
+    """As it is stored. `name` is the first half of the handles of its models; the key is sealed."""
 
     id: str
     name: str
     provider_type: str
     sealed_api_key: str | None = None
-    sealed_access_key: str | None = None
     base_url: str | None = None
-    region: str | None = None
-    api_version: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     last_synced_at: datetime | None = None

@@ -18,6 +18,7 @@ from loci.api.shapes_admin import TokenShape, TokensShape, WhoShape
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.errors import BadRequest
+from loci.net import site_of
 from loci.store import agents, keys
 from loci.store.base import Transaction
 from loci.store.keys import KeyFilter
@@ -90,7 +91,7 @@ async def create_token(body: TokenIn, request: Request, services: Services, acto
     than the key that makes it.
     """
     now = services.clock.now()
-    if keyring.site_of(body.hostname) is None:
+    if site_of(body.hostname) is None:
         raise BadRequest(f"'{body.hostname}' is no address of a site.", hint="Write it as https://app.example.org.")
     expires_at = body.expires_at or now + DEFAULT_LIFE
     if expires_at <= now:

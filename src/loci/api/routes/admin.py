@@ -1,6 +1,6 @@
 """Organisations, their users and keys, for the operator of the server alone."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import Path, Query
@@ -68,40 +68,21 @@ class KeyIn(Body):
 
 def wire_organization(organization: Organization) -> WireObject:
     """An organisation as the wire has it."""
-    return {
-        "id": organization.id,
-        "name": organization.name,
-        "created_at": wire_moment(organization.created_at),
-        "privileged_tools": organization.privileged_tools,
-    }
+    return {**asdict(organization), "created_at": wire_moment(organization.created_at)}
 
 
 def wire_user(user: User, *, is_deleted: bool = False) -> WireObject:
     """A user as the wire has it."""
-    return {
-        "id": user.id,
-        "organization_id": user.organization_id,
-        "name": user.name,
-        "created_at": wire_moment(user.created_at),
-        "updated_at": wire_moment(user.updated_at),
-        "is_deleted": is_deleted,
-    }
+    moments = {"created_at": wire_moment(user.created_at), "updated_at": wire_moment(user.updated_at)}
+    return {**asdict(user), **moments, "is_deleted": is_deleted}
 
 
 def wire_key(key: ApiKey, text: str | None = None) -> WireObject:
     """A key as it is shown; `text` is the key itself."""
-    return {
-        "id": key.id,
-        "organization_id": key.organization_id,
-        "user_id": key.user_id,
-        "name": key.name,
-        "begins": key.begins,
-        "key": text,
-        "created_at": wire_moment(key.created_at),
-        "last_used_at": wire_moment(key.last_used_at),
-        "expires_at": wire_moment(key.expires_at),
-        "revoked_at": wire_moment(key.revoked_at),
-    }
+    shown = ("id", "organization_id", "user_id", "name", "begins")
+    moments = ("created_at", "last_used_at", "expires_at", "revoked_at")
+    told: WireObject = {name: getattr(key, name) for name in shown}
+    return told | {"key": text} | {name: wire_moment(getattr(key, name)) for name in moments}
 
 
 @router.get("/admin/orgs", response_model=list[OrganizationShape])
@@ -143,7 +124,9 @@ async def update_organization(org_id: OrganizationId, body: OrganizationIn, serv
         organizations.update(tx, changed)
         return changed
 
-    return json_answer(wire_organization(await services.store.write(change)))
+    changed = await services.store.write(change)
+    await services.brought.changed(Actor(organization_id=org_id))  # whose addresses it may reach may be others now
+    return json_answer(wire_organization(changed))
 
 
 @router.delete("/admin/orgs", response_model=OrganizationShape)

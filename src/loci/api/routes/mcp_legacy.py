@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Path, Request
+from fastapi import Depends, Path, Request
 from starlette.responses import Response
 
 from loci.agent.creating import author_of
@@ -27,6 +27,7 @@ from loci.errors import BadRequest, LociError, NotFound
 from loci.mcp import syncing
 from loci.store import mcp_servers
 from loci.types import actor as actors
+from loci.types.mcp import McpServer
 
 router = new_router("tools")
 
@@ -34,9 +35,16 @@ ServerName = Annotated[str, Path(max_length=1_000, description="Name of the MCP 
 ToolName = Annotated[str, Path(max_length=1_000, description="Name of the tool, as its server knows it.")]
 
 
+async def _named(services: Services, actor: Actor, mcp_server_name: ServerName) -> McpServer:
+    return await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
+
+
+Server = Annotated[McpServer, Depends(_named)]
+
+
 async def _all(core: Core, actor: actors.Actor) -> list[WireObject]:
     servers = await core.store.read(mcp_servers.listing, actor)
-    return [wire_old_server(server, core.mcp.config(actor, server)) for server in servers]
+    return [wire_old_server(server, core.mcp.shown(actor, server)) for server in servers]
 
 
 @router.get("/tools/mcp/servers", response_model=dict[str, OldMcpServerShape])
@@ -62,7 +70,7 @@ async def test_old_mcp_server(body: OldServerIn, services: Services, actor: Acto
 @router.post("/tools/mcp/servers/connect")
 async def connect_old_mcp_server(body: OldServerIn, request: Request, services: Services, actor: Actor) -> Response:
     """Connect to a server, as a stream of events; a person is asked for consent where the server wants it."""
-    return connecting(services, actor, request, body.server_name, body.config())
+    return await connecting(services, actor, request, body.server_name, body.config())
 
 
 @router.get(CALLBACK_PATH.removeprefix("/v1"))
@@ -87,28 +95,23 @@ async def finish_consent(  # noqa: PLR0917  one argument for each query paramete
 
 
 @router.patch("/tools/mcp/servers/{mcp_server_name}", response_model=OldMcpServerShape)
-async def modify_old_mcp_server(
-    mcp_server_name: ServerName, body: OldChangeIn, services: Services, actor: Actor
-) -> Response:
+async def modify_old_mcp_server(server: Server, body: OldChangeIn, services: Services, actor: Actor) -> Response:
     """Change how a server is reached."""
-    server = await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
-    config = body.config(services.mcp.config(actor, server))
+    config = body.config(server.transport, services.mcp.shown(actor, server))
     changed = await services.mcp.change(actor, author_of(actor), server, body.server_name, config)
     return json_answer(wire_old_server(changed, services.mcp.config(actor, changed)))
 
 
 @router.delete("/tools/mcp/servers/{mcp_server_name}", response_model=list[OldMcpServerShape])
-async def delete_old_mcp_server(mcp_server_name: ServerName, services: Services, actor: Actor) -> Response:
+async def delete_old_mcp_server(server: Server, services: Services, actor: Actor) -> Response:
     """Forget a server and its tools; the servers that are left."""
-    server = await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
     await services.mcp.forget(actor, author_of(actor), server)
     return json_answer(await _all(services, actor))
 
 
 @router.get("/tools/mcp/servers/{mcp_server_name}/tools", response_model=list[OfferedToolShape])
-async def list_offered_tools(mcp_server_name: ServerName, services: Services, actor: Actor) -> Response:
+async def list_offered_tools(server: Server, services: Services, actor: Actor) -> Response:
     """What a server offers now, with the health of each schema, and a note where it is not what is stored."""
-    server = await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
     found = await services.mcp.offered(actor, server)
     noted = await services.store.read(syncing.compared, actor, server, found)
     return json_answer([wire_offered(tool) for tool in noted])
@@ -116,20 +119,16 @@ async def list_offered_tools(mcp_server_name: ServerName, services: Services, ac
 
 @router.post("/tools/mcp/servers/{mcp_server_name}/resync", response_model=RefreshedShape)
 async def resync_old_mcp_server(
-    mcp_server_name: ServerName, services: Services, actor: Actor, agent_id: str | None = None
+    server: Server, services: Services, actor: Actor, agent_id: str | None = None
 ) -> Response:
     """Take over what a server offers now."""
-    server = await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
     agent = await services.mcp.agent(actor, agent_id)
     return json_answer(wire_synced(await services.mcp.refresh(actor, author_of(actor), server, agent)))
 
 
 @router.post("/tools/mcp/servers/{mcp_server_name}/{mcp_tool_name}", response_model=ToolShape)
-async def add_offered_tool(
-    mcp_server_name: ServerName, mcp_tool_name: ToolName, services: Services, actor: Actor
-) -> Response:
+async def add_offered_tool(server: Server, mcp_tool_name: ToolName, services: Services, actor: Actor) -> Response:
     """One tool of a server, stored as it is offered now; the others are taken over with it."""
-    server = await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
     synced = await services.mcp.refresh(actor, author_of(actor), server)
     held = dict(await services.store.read(mcp_servers.tools_of, actor, server.id))
     if mcp_tool_name in held:
@@ -141,9 +140,8 @@ async def add_offered_tool(
 
 @router.post("/tools/mcp/servers/{mcp_server_name}/tools/{tool_name}/execute", response_model=ToolRunShape)
 async def execute_offered_tool(
-    mcp_server_name: ServerName, tool_name: ToolName, services: Services, actor: Actor, body: CallIn | None = None
+    server: Server, tool_name: ToolName, services: Services, actor: Actor, body: CallIn | None = None
 ) -> Response:
     """Run a tool by the name that its server knows it by."""
-    server = await services.store.read(mcp_servers.by_name, actor, mcp_server_name)
     outcome = await services.mcp.run_there(actor, server, tool_name, body.args if body else {})
     return json_answer(wire_outcome(outcome))

@@ -1,6 +1,8 @@
 """MCP servers: registered, looked at, refreshed, and their tools run."""
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from loci.agent.creating import author_of
@@ -23,8 +25,15 @@ from loci.types.tools import Tool
 router = new_router("mcp-servers")
 
 
+async def _identified(services: Services, actor: Actor, mcp_server_id: McpServerId) -> McpServer:
+    return await services.store.read(mcp_servers.get, actor, mcp_server_id)
+
+
+Server = Annotated[McpServer, Depends(_identified)]
+
+
 def _shown(core: Core, actor: actors.Actor, servers: list[McpServer]) -> Response:
-    return json_answer([wire_server(server, core.mcp.config(actor, server)) for server in servers])
+    return json_answer([wire_server(server, core.mcp.shown(actor, server)) for server in servers])
 
 
 @router.post("/mcp-servers", response_model=McpServerShape)
@@ -42,70 +51,58 @@ async def list_mcp_servers(services: Services, actor: Actor) -> Response:
 
 
 @router.get("/mcp-servers/connect/{mcp_server_id}")
-async def connect_mcp_server(
-    mcp_server_id: McpServerId, request: Request, services: Services, actor: Actor
-) -> Response:
+async def connect_mcp_server(server: Server, request: Request, services: Services, actor: Actor) -> Response:
     """Connect to a server, as a stream of events; a person is asked for consent where the server wants it."""
-    server = await services.store.read(mcp_servers.get, actor, mcp_server_id)
-    return connecting(services, actor, request, server.name, services.mcp.config(actor, server))
+    return await connecting(services, actor, request, server.name, services.mcp.config(actor, server))
 
 
 @router.get("/mcp-servers/{mcp_server_id}", response_model=McpServerShape)
-async def retrieve_mcp_server(mcp_server_id: McpServerId, services: Services, actor: Actor) -> Response:
+async def retrieve_mcp_server(server: Server, services: Services, actor: Actor) -> Response:
     """One server."""
-    server = await services.store.read(mcp_servers.get, actor, mcp_server_id)
-    return json_answer(wire_server(server, services.mcp.config(actor, server)))
+    return json_answer(wire_server(server, services.mcp.shown(actor, server)))
 
 
 @router.patch("/mcp-servers/{mcp_server_id}", response_model=McpServerShape)
-async def modify_mcp_server(
-    mcp_server_id: McpServerId, body: ServerChangeIn, services: Services, actor: Actor
-) -> Response:
+async def modify_mcp_server(server: Server, body: ServerChangeIn, services: Services, actor: Actor) -> Response:
     """Change how a server is reached. Its tools stay as they are until it is refreshed."""
-    server = await services.store.read(mcp_servers.get, actor, mcp_server_id)
-    config = body.config.on(services.mcp.config(actor, server))
+    config = body.config.on(services.mcp.shown(actor, server))
     changed = await services.mcp.change(actor, author_of(actor), server, body.server_name, config)
     return json_answer(wire_server(changed, services.mcp.config(actor, changed)))
 
 
 @router.delete("/mcp-servers/{mcp_server_id}", status_code=204)
-async def delete_mcp_server(mcp_server_id: McpServerId, services: Services, actor: Actor) -> Response:
+async def delete_mcp_server(server: Server, services: Services, actor: Actor) -> Response:
     """Forget a server and its tools; agents that have them lose them."""
-    server = await services.store.read(mcp_servers.get, actor, mcp_server_id)
     await services.mcp.forget(actor, author_of(actor), server)
     return Response(status_code=204)
 
 
 @router.patch("/mcp-servers/{mcp_server_id}/refresh", response_model=RefreshedShape)
-async def refresh_mcp_server(
-    mcp_server_id: McpServerId, services: Services, actor: Actor, agent_id: str | None = None
-) -> Response:
+async def refresh_mcp_server(server: Server, services: Services, actor: Actor, agent_id: str | None = None) -> Response:
     """Take over what a server offers now. With an agent, its variables fill in the configuration."""
-    server = await services.store.read(mcp_servers.get, actor, mcp_server_id)
     agent = await services.mcp.agent(actor, agent_id)
     return json_answer(wire_synced(await services.mcp.refresh(actor, author_of(actor), server, agent)))
 
 
 @router.get("/mcp-servers/{mcp_server_id}/tools", response_model=list[ToolShape])
-async def list_mcp_tools(mcp_server_id: McpServerId, services: Services, actor: Actor) -> Response:
+async def list_mcp_tools(server: Server, services: Services, actor: Actor) -> Response:
     """The stored tools of a server. `metadata_` says how sound each schema is."""
-    await services.store.read(mcp_servers.get, actor, mcp_server_id)
-    held = await services.store.read(mcp_servers.tools_of, actor, mcp_server_id)
+    held = await services.store.read(mcp_servers.tools_of, actor, server.id)
     return json_answer([wire_tool(tool) for _, tool in held])
 
 
 @router.get("/mcp-servers/{mcp_server_id}/tools/{tool_id}", response_model=ToolShape)
-async def retrieve_mcp_tool(mcp_server_id: McpServerId, tool_id: ToolId, services: Services, actor: Actor) -> Response:
+async def retrieve_mcp_tool(server: Server, tool_id: ToolId, services: Services, actor: Actor) -> Response:
     """One tool of a server."""
-    return json_answer(wire_tool((await _tool(services, actor, mcp_server_id, tool_id))[2]))
+    return json_answer(wire_tool((await _tool(services, actor, server, tool_id))[1]))
 
 
 @router.post("/mcp-servers/{mcp_server_id}/tools/{tool_id}/run", response_model=ToolRunShape)
 async def run_mcp_tool(
-    mcp_server_id: McpServerId, tool_id: ToolId, services: Services, actor: Actor, body: CallIn | None = None
+    server: Server, tool_id: ToolId, services: Services, actor: Actor, body: CallIn | None = None
 ) -> Response:
     """Run a tool of a server by hand."""
-    return await _ran(services, actor, mcp_server_id, tool_id, body, agent_id=None)
+    return await _ran(services, actor, server, tool_id, body, agent_id=None)
 
 
 @router.get("/agents/{agent_id}/mcp-servers", response_model=list[McpServerShape])
@@ -116,40 +113,37 @@ async def list_agent_mcp_servers(agent_id: AgentId, services: Services, actor: A
 
 
 @router.get("/agents/{agent_id}/mcp-servers/{mcp_server_id}/tools", response_model=list[ToolShape])
-async def list_agent_mcp_tools(
-    agent_id: AgentId, mcp_server_id: McpServerId, services: Services, actor: Actor
-) -> Response:
+async def list_agent_mcp_tools(agent_id: AgentId, server: Server, services: Services, actor: Actor) -> Response:
     """The tools of a server."""
     await services.store.read(agents.get, actor, agent_id)
-    return await list_mcp_tools(mcp_server_id, services, actor)
+    return await list_mcp_tools(server, services, actor)
 
 
 @router.post("/agents/{agent_id}/mcp-servers/{mcp_server_id}/tools/{tool_id}/run", response_model=ToolRunShape)
 async def run_agent_mcp_tool(
     agent_id: AgentId,
-    mcp_server_id: McpServerId,
+    server: Server,
     tool_id: ToolId,
     services: Services,
     actor: Actor,
     body: CallIn | None = None,
 ) -> Response:
     """Run a tool of a server by hand, with the variables of an agent."""
-    return await _ran(services, actor, mcp_server_id, tool_id, body, agent_id=agent_id)
+    return await _ran(services, actor, server, tool_id, body, agent_id=agent_id)
 
 
 async def _ran(
-    core: Core, actor: actors.Actor, server_id: str, tool_id: str, body: CallIn | None, *, agent_id: str | None
+    core: Core, actor: actors.Actor, server: McpServer, tool_id: str, body: CallIn | None, *, agent_id: str | None
 ) -> Response:
-    server, name, tool = await _tool(core, actor, server_id, tool_id)
+    name, tool = await _tool(core, actor, server, tool_id)
     args = fit(tool.schema(), body.args if body else {})
     agent = await core.mcp.agent(actor, agent_id)
     return json_answer(wire_outcome(await core.mcp.run_there(actor, server, name, args, agent)))
 
 
-async def _tool(core: Core, actor: actors.Actor, server_id: str, tool_id: str) -> tuple[McpServer, str, Tool]:
+async def _tool(core: Core, actor: actors.Actor, server: McpServer, tool_id: str) -> tuple[str, Tool]:
     """A tool of a server, with the name that it has there. Raises NotFound."""
-    server = await core.store.read(mcp_servers.get, actor, server_id)
-    for name, tool in await core.store.read(mcp_servers.tools_of, actor, server_id):
+    for name, tool in await core.store.read(mcp_servers.tools_of, actor, server.id):
         if tool.id == tool_id:
-            return server, name, tool
-    raise NotFound(f"MCP server {server_id} has no tool {tool_id}.")
+            return name, tool
+    raise NotFound(f"MCP server {server.id} has no tool {tool_id}.")

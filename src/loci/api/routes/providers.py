@@ -1,8 +1,9 @@
 """Providers that an organisation brings with its own keys. A key comes in and is never shown again."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path
 from pydantic import Field
@@ -19,7 +20,8 @@ from loci.api.wire_runs import wire_moment
 from loci.errors import BadRequest, FetchFailed
 from loci.ids import new_id
 from loci.model.base import ProviderConfig
-from loci.model.brought import config_of, refuse_name
+from loci.model.brought import address_of, config_of, refuse_name
+from loci.net import site_of
 from loci.store import providers
 from loci.types import actor as actors
 from loci.types.providers import Provider
@@ -28,24 +30,21 @@ router = new_router("providers")
 
 ProviderId = Annotated[str, Path(pattern=f"^provider-{UUID}$", description="Id of the provider.")]
 KEY_MAX_CHARS = 4_000
+_TOLD = {"api_key", "base_url"}
 
 
 class AccountIn(Body):
     """What a provider needs to know: a key, and where it is, if not at its usual address."""
 
     api_key: LongText | None = None
-    access_key: LongText | None = None
     base_url: Name | None = None
-    region: Name | None = None
-    api_version: Name | None = None
 
     def given(self) -> dict[str, str | None]:
         """What the client said. Raises BadRequest for a key that is none, without saying it again."""
-        told = {name: (value or "").strip() or None for name, value in self if name in self.model_fields_set}
-        for name in ("api_key", "access_key"):
-            key = told.get(name) or ""
-            if len(key) > KEY_MAX_CHARS or not key.isascii() or not key.isprintable():
-                raise BadRequest(f"'{name}' is no key: it is too long, or holds characters that no key has.")
+        told = {name: (getattr(self, name) or "").strip() or None for name in self.model_fields_set & _TOLD}
+        key = told.get("api_key") or ""
+        if len(key) > KEY_MAX_CHARS or not key.isascii() or not key.isprintable():
+            raise BadRequest("'api_key' is no key: it is too long, or holds characters that no key has.")
         return told
 
 
@@ -66,48 +65,50 @@ class ProviderIn(CheckIn):
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")]
 
 
-def _wire(provider: Provider, config: ProviderConfig) -> WireObject:
+def _wire(provider: Provider) -> WireObject:
     return {
         "id": provider.id,
         "name": provider.name,
         "provider_type": provider.provider_type,
         "provider_category": "byok",
-        "api_key": None,
-        "base_url": config.base_url,
-        "access_key": None,
-        "region": provider.region,
-        "api_version": provider.api_version,
+        "base_url": address_of(provider),
         "updated_at": wire_moment(provider.updated_at),
         "last_synced": wire_moment(provider.last_synced_at),
-        "api_key_enc": None,
-        "access_key_enc": None,
+        **dict.fromkeys(("api_key", "access_key", "region", "api_version", "api_key_enc", "access_key_enc")),
     }
 
 
 def _with(core: Core, actor: actors.Actor, provider: Provider, told: dict[str, str | None]) -> Provider:
-    """The provider with what the client said about it; keys are sealed."""
-    fields: dict[str, Any] = {name: told[name] for name in ("base_url", "region", "api_version") if name in told}
-    for name in ("api_key", "access_key"):
-        if name in told:
-            key = told[name]
-            fields[f"sealed_{name}"] = key and core.vault.seal(actor, f"{provider.id}/{name}", key)
-    return replace(provider, **fields)
+    """The provider with what the client said about it. Raises BadRequest, also for an old key at a new address."""
+    key = told.get("api_key")
+    sealed = key and core.vault.seal(actor, f"{provider.id}/api_key", key)
+    changed = replace(
+        provider,
+        base_url=told.get("base_url", provider.base_url),
+        sealed_api_key=sealed if "api_key" in told else provider.sealed_api_key,
+    )
+    core.brought.config(actor, changed)
+    old, new = address_of(provider) or "", address_of(changed) or ""
+    if "api_key" not in told and provider.sealed_api_key and site_of(old) != site_of(new):
+        raise BadRequest(
+            f"The key was given for {old}, and is not sent to {new}.", hint="Send the key for it too: 'api_key'."
+        )
+    return changed
 
 
-async def _put(core: Core, actor: actors.Actor, provider: Provider, *, new: bool = False) -> WireObject:
-    """Store a provider that can be spoken to. Raises BadRequest, AddressRefused and Conflict."""
-    config = core.brought.config(actor, provider)
-    if provider.base_url is not None:
-        with suppress(FetchFailed):  # a name that cannot be looked up now may be there later
-            await core.brought.check_address(config)
-    verb = providers.insert if new else providers.update
-    stored = await core.store.write(verb, actor, provider, core.clock.now())
+async def _check_address(core: Core, actor: actors.Actor, provider: Provider, told: dict[str, str | None]) -> None:
+    """Raises AddressRefused and Forbidden. A name that cannot be looked up now may be there later."""
+    if told.get("base_url"):
+        with suppress(FetchFailed):
+            await core.brought.door(actor, address_of(replace(provider, base_url=told["base_url"])))
+
+
+async def _changed(
+    core: Core, actor: actors.Actor, provider_id: str, become: Callable[[Provider], Provider]
+) -> Response:
+    changed = await core.store.write(providers.change, actor, provider_id, become, core.clock.now())
     await core.brought.changed(actor)
-    return _wire(stored, config)
-
-
-def _shown(core: Core, actor: actors.Actor, provider: Provider) -> WireObject:
-    return _wire(provider, core.brought.config(actor, provider))
+    return json_answer(_wire(changed))
 
 
 @router.get("/providers", response_model=list[ProviderShape])
@@ -120,7 +121,7 @@ async def list_providers(
 ) -> Response:
     """What was brought; not what the operator set up."""
     found = await services.store.read(providers.listing, actor, page, name=name, provider_type=provider_type)
-    return json_answer([_shown(services, actor, each) for each in found])
+    return json_answer([_wire(each) for each in found])
 
 
 @router.post("/providers", response_model=ProviderShape)
@@ -128,29 +129,36 @@ async def create_provider(body: ProviderIn, services: Services, actor: Actor) ->
     """Bring a provider. Its models are there at once, as `name/model`."""
     body.config()
     refuse_name(body.name, [config.name for config in services.settings.providers])
-    blank = Provider(id=new_id("provider"), name=body.name, provider_type=body.provider_type)
-    provider = _with(services, actor, blank, body.given())
-    return json_answer(await _put(services, actor, provider, new=True))
+    blank, told = Provider(id=new_id("provider"), name=body.name, provider_type=body.provider_type), body.given()
+    await _check_address(services, actor, blank, told)
+    provider = _with(services, actor, blank, told)
+    stored = await services.store.write(providers.insert, actor, provider, services.clock.now())
+    await services.brought.changed(actor)
+    return json_answer(_wire(stored))
 
 
 @router.post("/providers/check", response_model=DoneShape)
-async def check_provider(body: CheckIn, services: Services) -> Response:
+async def check_provider(body: CheckIn, services: Services, actor: Actor) -> Response:
     """Try a key without storing it."""
-    await services.brought.check(body.config())
+    await services.brought.check(actor, body.config())
     return json_answer({"message": f"Valid api key for provider_type={body.provider_type}"})
 
 
 @router.get("/providers/{provider_id}", response_model=ProviderShape)
 async def retrieve_provider(provider_id: ProviderId, services: Services, actor: Actor) -> Response:
     """One provider."""
-    return json_answer(_shown(services, actor, await services.store.read(providers.get, actor, provider_id)))
+    return json_answer(_wire(await services.store.read(providers.get, actor, provider_id)))
 
 
 @router.patch("/providers/{provider_id}", response_model=ProviderShape)
 async def modify_provider(provider_id: ProviderId, body: AccountIn, services: Services, actor: Actor) -> Response:
-    """Change a key or an address; what is not named stays. It counts from the next request to a model on."""
-    stored = await services.store.read(providers.get, actor, provider_id)
-    return json_answer(await _put(services, actor, _with(services, actor, stored, body.given())))
+    """Change a key or an address; what is not named stays. It counts from the next request to a model on.
+
+    A key stays with the host that it was given for: another address needs its own key in the same request.
+    """
+    told = body.given()
+    await _check_address(services, actor, await services.store.read(providers.get, actor, provider_id), told)
+    return await _changed(services, actor, provider_id, lambda current: _with(services, actor, current, told))
 
 
 @router.delete("/providers/{provider_id}", response_model=DoneShape)
@@ -165,7 +173,7 @@ async def delete_provider(provider_id: ProviderId, services: Services, actor: Ac
 async def check_existing_provider(provider_id: ProviderId, services: Services, actor: Actor) -> Response:
     """Try the key that is stored."""
     stored = await services.store.read(providers.get, actor, provider_id)
-    await services.brought.check(services.brought.config(actor, stored))
+    await services.brought.check(actor, services.brought.config(actor, stored))
     return json_answer({"message": f"Valid api key for provider_type={stored.provider_type}"})
 
 
@@ -173,5 +181,6 @@ async def check_existing_provider(provider_id: ProviderId, services: Services, a
 async def refresh_provider(provider_id: ProviderId, services: Services, actor: Actor) -> Response:
     """Ask the provider again which models it has."""
     stored = await services.store.read(providers.get, actor, provider_id)
-    await services.brought.check(services.brought.config(actor, stored))
-    return json_answer(await _put(services, actor, replace(stored, last_synced_at=services.clock.now())))
+    await services.brought.check(actor, services.brought.config(actor, stored))
+    now = services.clock.now()
+    return await _changed(services, actor, provider_id, lambda current: replace(current, last_synced_at=now))
