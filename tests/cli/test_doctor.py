@@ -10,6 +10,8 @@ import pytest
 
 from loci.testing.fake_openai import FakeOpenAI
 from loci.testing.fake_provider import served as fake_served
+from loci.types.actor import DEFAULT_ORGANIZATION, Actor
+from loci.vault import Vault
 from tests.cli.command import Done, loci
 from tests.cli.served import served
 
@@ -136,6 +138,27 @@ def test_a_block_over_its_limit_and_an_unfinished_run_are_named(database: "apsw.
     done = loci("doctor", "--json", LOCI_PORT="0")
     assert "Block 'persona' of ada is over its limit" in finding(done, "blocks", "warn")["message"]
     assert finding(done, "runs", "ok")["message"] == "1 run will go on at the next start."
+
+
+def test_a_brought_provider_whose_key_cannot_be_read_is_a_problem(home: Path, database: "apsw.Connection"):
+    sealed = [Vault(home).seal(Actor(), f"provider-{name}/api_key", "sk") for name in ("sound", "broken")]
+    for name, key in zip(("sound", "broken"), sealed, strict=True):
+        database.execute(
+            "insert into providers (id, organization_id, name, provider_type, api_key, created_at, updated_at)"
+            " values (?, ?, ?, 'openai', ?, '', '')",
+            (f"provider-{name}", DEFAULT_ORGANIZATION, name, key),
+        )
+    database.execute("update providers set api_key = 'nonsense' where name = 'broken'")
+    one = loci("doctor", "--json", LOCI_PORT="0")
+    (home / "secret.key").unlink()
+    both = loci("doctor", "--json", LOCI_PORT="0")
+    database.close()
+
+    (told,) = [each for each in one.data["findings"] if each["check"] == "providers"]
+    assert f"Of {DEFAULT_ORGANIZATION}: The provider 'broken' cannot be used" in told["message"]
+    assert "PATCH /v1/providers/provider-broken" in told["hint"]
+    assert len([each for each in both.data["findings"] if each["check"] == "providers"]) == 2
+    assert not (home / "secret.key").exists()
 
 
 def test_a_newer_file_is_a_problem(database: "apsw.Connection"):

@@ -17,15 +17,18 @@ from loci.cli.datafile import DataFile, LongBlock, newest_version, read_data_fil
 from loci.cli.sources import provider_fact
 from loci.clock import SystemClock
 from loci.config import Settings
-from loci.errors import LociError, StoreFailure
+from loci.errors import LociError, ProviderUnusable, StoreFailure
 from loci.memfs.git import MISSING, MISSING_HINT, git_program
 from loci.model.base import ModelInfo
+from loci.model.brought import stored_config
 from loci.model.demo import SETUP
 from loci.model.known import ASSUMED_WINDOW_TOKENS
 from loci.model.registry import SCRIPTED, ProviderRegistry, ProviderStatus
 from loci.net import Door
 from loci.sandbox.base import Sandbox
 from loci.store.owner import database_file, owner_of
+from loci.types.actor import Actor
+from loci.vault import Vault
 
 Level: TypeAlias = Literal["ok", "warn", "problem"]
 
@@ -133,6 +136,12 @@ def data(settings: Settings) -> Iterator[Finding]:
         yield Finding("runs", "ok", f"{runs} under way." if working else f"{runs} will go on at the next start.")
     for block in found.long_blocks:
         yield _long_block(block)
+    vault = Vault(settings.home)
+    for organization_id, provider in found.providers:
+        try:
+            stored_config(vault, Actor(organization_id=organization_id), provider)
+        except ProviderUnusable as error:
+            yield Finding("providers", "problem", f"Of {organization_id}: {error.message}", error.advice)
 
 
 def _contents(place: str, found: DataFile) -> Finding:

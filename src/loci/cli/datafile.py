@@ -11,6 +11,7 @@ import apsw
 
 from loci.errors import StoreFailure
 from loci.store.schema import migration_texts
+from loci.types.providers import Provider
 
 SCHEMA_VERSION = "select value from meta where key = 'schema_version'"
 COUNTS = """
@@ -18,6 +19,8 @@ select (select count(*) from agents where deleted_at is null), (select count(*) 
        (select count(*) from passages)
 """
 UNFINISHED_RUNS = "select count(*) from runs where completed_at is null"
+PROVIDERS = """
+select organization_id, id, name, provider_type, api_key, base_url from providers order by id"""
 BLOCKS_OVER_LIMIT = """
 select b.label, b.id, length(b.value), b.limit_chars, group_concat(a.name, ', ')
 from blocks b left join agent_blocks ab on ab.block_id = b.id left join agents a on a.id = ab.agent_id
@@ -58,6 +61,8 @@ class DataFile:
     passages: int
     unfinished_runs: int
     long_blocks: tuple[LongBlock, ...]
+    providers: tuple[tuple[str, Provider], ...]
+    """Those that organisations (the ids) brought, if the schema is of this version."""
     faults: tuple[str, ...]
 
 
@@ -83,11 +88,12 @@ def read_data_file(file: Path) -> DataFile:
 def _read(file: Path, connection: _Connection) -> DataFile:
     faults = [str(row[0]) for row in _rows(connection, "pragma quick_check(10)")]
     agents, messages, passages = next(_rows(connection, COUNTS))
+    version = _number(next(_rows(connection, SCHEMA_VERSION))[0])
     return DataFile(
         size_bytes=sum(each.stat().st_size for each in _parts(file)),
         free_bytes=shutil.disk_usage(file.parent).free,
         is_private=not any(_others_read(each) for each in _parts(file)) or not _others_read(file.parent),
-        schema_version=_number(next(_rows(connection, SCHEMA_VERSION))[0]),
+        schema_version=version,
         newest_version=newest_version(),
         agents=_number(agents),
         messages=_number(messages),
@@ -97,8 +103,21 @@ def _read(file: Path, connection: _Connection) -> DataFile:
             LongBlock(str(label), str(block_id), _number(used), _number(limit), str(names or ""))
             for label, block_id, used, limit, names in _rows(connection, BLOCKS_OVER_LIMIT)
         ),
+        providers=tuple(_providers(connection)) if version == newest_version() else (),
         faults=() if faults == ["ok"] else tuple(faults),
     )
+
+
+def _providers(connection: _Connection) -> Iterator[tuple[str, Provider]]:
+    for organization_id, provider_id, name, kind, key, url in _rows(connection, PROVIDERS):
+        provider = Provider(
+            id=str(provider_id),
+            name=str(name),
+            provider_type=str(kind),
+            sealed_api_key=cast("str | None", key),
+            base_url=cast("str | None", url),
+        )
+        yield str(organization_id), provider
 
 
 def _rows(connection: _Connection, sql: str) -> Iterator[Sequence[object]]:
