@@ -189,3 +189,22 @@ def test_every_conversation_ends_and_only_its_agents_speak(
         GroupType.DYNAMIC: 2 * (turns or DYNAMIC_TURNS),
     }
     assert len(said) == expected[kind]
+
+
+async def test_messages_are_of_a_group(talk: Talk) -> None:
+    group_id, (ada, _) = await a_group(talk, "Ada", "Bo")
+    await say(talk, group_id, "Hello.", "I am Ada.", "I am Bo.")
+    talk.plays("Alone.")
+    await talk.sdk.agents.messages.create(ada, input="Psst.")
+
+    async def told(path: str, **query: Any) -> list[str]:
+        wanted = {"include_return_message_types": "assistant_message", **query}
+        return [item["content"] for item in (await talk.http.get(path, params=wanted)).json()]
+
+    path = f"/v1/agents/{ada}/messages"
+    assert await told(path) == ["Alone."]
+    assert await told(path, group_id=group_id) == ["I am Ada."]
+    assert await told(path, group_id=group_id, conversation_id="default") == []
+    assert await told("/v1/messages", group_id=group_id) == ["I am Ada.", "I am Bo."]
+    assert await told(f"/v1/conversations/{ada}/messages", group_id=group_id) == []
+    assert (await talk.http.get(path, params={"group_id": f"group-{MISSING}"})).status_code == 404

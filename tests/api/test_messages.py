@@ -1,6 +1,7 @@
 """The public client talks to an agent: whole answers, failures, and lists of what was said."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import letta_client
@@ -9,6 +10,7 @@ import pytest
 from loci.errors import ModelFault
 from loci.model.script import Wait
 from loci.model.scripted import failure
+from loci.testing.live import live_settings
 from loci.types.messages import Reasoning, Text
 from tests.api.talk import MEMGPT, call, kinds, talking
 
@@ -67,6 +69,17 @@ async def test_only_the_types_asked_for(tmp_path):
             talk.agent_id, include_return_message_types=["user_message", "assistant_message"]
         )
         assert kinds(listed.items) == ["user_message", "assistant_message"]
+
+
+async def test_what_a_failed_step_had_said_is_left_out_on_request(tmp_path):
+    settings = replace(live_settings(tmp_path), run_duration_s_max=0.2)
+    async with talking(tmp_path, settings=settings) as talk:
+        talk.plays(["Some first words ", Wait(3600)])
+        await talk.http.post(f"/v1/agents/{talk.agent_id}/messages", json={"input": "Hi"})
+        path, wanted = f"/v1/agents/{talk.agent_id}/messages", {"include_return_message_types": "assistant_message"}
+        assert len((await talk.http.get(path, params=wanted)).json()) == 1
+        assert len((await talk.http.get(path, params={**wanted, "include_err": True})).json()) == 1
+        assert (await talk.http.get(path, params={**wanted, "include_err": False})).json() == []
 
 
 async def test_the_same_request_twice_is_carried_out_once(tmp_path):

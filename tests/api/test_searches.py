@@ -3,6 +3,7 @@
 import pytest
 from letta_client import NotFoundError
 
+from loci.types.actor import DEFAULT_PROJECT
 from tests.api.clients import MISSING, client_of
 
 
@@ -36,6 +37,23 @@ async def test_hits_tell_how_well_they_fit(tmp_path):
         assert hits[0]["embedded_text"] == "My cello was made in Cremona."
         assert hits[0]["fts_rank"] == 1
         assert 0 < hits[0]["rrf_score"] <= 1
+
+
+async def test_hits_are_of_a_project_and_of_a_template(tmp_path):
+    async with client_of(tmp_path) as client:
+        ada = await _talked(client, "ada", "My cello was made in Cremona.", "A fine instrument.")
+        bob = await _talked(client, "bob", "My cello was made in Mirecourt.", "Also fine.")
+        await client.sdk.agents.update(ada, project_id="garden", template_id="template-1")
+
+        async def found(**chosen):
+            body = {"query": "cello", "roles": ["user"], **chosen}
+            hits = (await client.http.post("/v1/agents/messages/search", json=body)).json()
+            return {hit["message"]["agent_id"] for hit in hits}
+
+        assert await found() == {ada, bob}
+        assert await found(project_id="garden") == await found(template_id="template-1") == {ada}
+        assert await found(project_id=DEFAULT_PROJECT) == {bob}
+        assert await found(project_id="garden", agent_id=bob) == set()
 
 
 async def test_a_model_is_asked_one_thing_and_remembers_nothing(tmp_path):

@@ -12,6 +12,7 @@ from loci.errors import ModelFault, NotFound
 from loci.memory.recall import Recall, RecallQuery
 from loci.model.embed import BuiltInEmbedder
 from loci.store import conversations, runs, turns
+from loci.store.agents import AgentFilter
 from loci.store.base import Transaction
 from loci.store.conversations import default_id
 from loci.testing.models import FixedModels
@@ -146,13 +147,13 @@ async def test_agents_are_searched_together_and_apart(desk: Study):
     await desk.say(USER, "The parrot sleeps.")
 
     assert await found(desk, "parrot") == ["The parrot sleeps."]
-    page = await desk.recall.search_all(ME, RecallQuery(text="parrot sings"))
+    page = await desk.recall.search_all(ME, RecallQuery(text="parrot sings"), AgentFilter())
     assert [(hit.text, hit.message.agent_id) for hit in page.hits] == [
         ("The parrot sings.", mine.id),
         ("The parrot sleeps.", friend.id),
     ]
     assert [hit.words_rank for hit in page.hits] == [1, 2]
-    assert (await desk.recall.search_all(OTHER_ACTOR, RecallQuery(text="parrot"))).hits == ()
+    assert (await desk.recall.search_all(OTHER_ACTOR, RecallQuery(text="parrot"), AgentFilter())).hits == ()
     with pytest.raises(NotFound):
         await desk.recall.search(OTHER_ACTOR, mine.id, RecallQuery(text="parrot"))
 
@@ -164,7 +165,7 @@ async def test_a_query_is_embedded_once_for_all_agents_of_a_model(tmp_path: Path
         for _ in range(3):
             desk.agent = await add_agent(desk.store, desk.clock, embedder.info.handle)
             await desk.say(USER, "The parrot sleeps.")
-        page = await desk.recall.search_all(ME, RecallQuery(text="a parrot"))
+        page = await desk.recall.search_all(ME, RecallQuery(text="a parrot"), AgentFilter())
 
     assert [hit.likeness_rank is not None for hit in page.hits] == [True] * 4
     assert embedder.asked.count("a parrot") == 1

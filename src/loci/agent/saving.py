@@ -198,6 +198,7 @@ def _partial(turn: Turn, now: datetime) -> Message:
         agent_id=turn.run.agent_id,
         conversation_id=turn.conversation.id,
         run_id=turn.run.id,
+        step_id=None if turn.work is None else turn.work.step_id,
         extra={"interrupted": True},
     )
 

@@ -8,8 +8,9 @@ and goes on to older ones from either cursor: SDKs hand back the last id of a pa
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from loci.agent import grouping
 from loci.api.wire_messages import View, WireObject, wire_list
-from loci.store import approvals, messages
+from loci.store import approvals, groups, messages
 from loci.store.base import Transaction
 from loci.store.messages import MessageFilter
 from loci.types.actor import Actor
@@ -27,6 +28,10 @@ class MessagePage:
     before: str | None = None
     after: str | None = None
     limit_rows: int = 100
+    group_id: str | None = None
+    """Only what was said in this group."""
+    failed: bool = True
+    """Whether to show what steps said that failed."""
 
     def in_order(self, order: Order) -> "MessagePage":
         """The same page, in this order unless the client asked for another."""
@@ -37,9 +42,13 @@ def wire_page(
     tx: Transaction, actor: Actor, chosen: MessageFilter, wanted: MessagePage, view: View
 ) -> list[WireObject]:
     """One page as the wire shows it. Messages of which the view shows nothing do not count, so a page is empty only
-    at the end of a list. Raises NotFound for a cursor that is not a message.
+    at the end of a list. Raises NotFound for a cursor that is not a message, and for a group.
     """
     page, turned = _page(wanted)
+    chosen = replace(chosen, failed=wanted.failed)
+    if wanted.group_id is not None:
+        places = grouping.threads(tx, actor, groups.get(tx, actor, wanted.group_id))
+        chosen = replace(chosen, conversation_ids=tuple(places.values()))
     shown: list[list[WireObject]] = []
     while len(shown) < page.limit_rows:
         found = messages.listing(tx, actor, chosen, page)

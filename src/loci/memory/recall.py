@@ -77,11 +77,10 @@ class Recall:
         agent = await self._store.read(agents.get, actor, agent_id)
         return await self._search(actor, [agent], query)
 
-    async def search_all(self, actor: Actor, query: RecallQuery) -> RecallPage:
-        """The best messages of all agents of the actor (the AGENTS_MAX that ran last)."""
-        page = Page(limit_rows=AGENTS_MAX)
-        chosen = AgentFilter(show_hidden=True)
-        listed = await self._store.read(agents.listing, actor, chosen, page, order_by="last_run_completion")
+    async def search_all(self, actor: Actor, query: RecallQuery, chosen: AgentFilter) -> RecallPage:
+        """The best messages of these agents of the actor, hidden ones too (the AGENTS_MAX that ran last)."""
+        page, every = Page(limit_rows=AGENTS_MAX), replace(chosen, show_hidden=True)
+        listed = await self._store.read(agents.listing, actor, every, page, order_by="last_run_completion")
         return await self._search(actor, listed, query)
 
     async def _search(self, actor: Actor, chosen: Sequence[Agent], query: RecallQuery) -> RecallPage:

@@ -98,6 +98,8 @@ class MessageFilter:
     only_ids: tuple[str, ...] | None = None
     """Adds these to the conversation's own: what a fork inherited."""
     conversation_ids: tuple[str, ...] | None = None
+    failed: bool = True
+    """Whether those of steps that failed are among them."""
 
 
 def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) -> list[Message]:
@@ -108,13 +110,15 @@ def listing(tx: Transaction, actor: Actor, chosen: MessageFilter, page: Page) ->
         own = "(conversation_id = :conversation_id or id in (:" + ", :".join(inherited) + "))"
         where.also(own if inherited else "conversation_id = :conversation_id", **inherited)
         where.params["conversation_id"] = chosen.conversation_id
-    elif chosen.conversation_ids is not None:
+    elif chosen.conversation_ids is None and chosen.run_id is None:
+        where.also("conversation_id not in (select id from conversations where deleted_at is not null)")
+    if chosen.conversation_ids is not None:
         listed = dump(chosen.conversation_ids)
         where.also("conversation_id in (select value from json_each(:conversation_ids))", conversation_ids=listed)
-    elif chosen.run_id is None:
-        where.also("conversation_id not in (select id from conversations where deleted_at is not null)")
     role = None if chosen.role is None else chosen.role.value
     where.equal("", agent_id=chosen.agent_id, run_id=chosen.run_id, step_id=chosen.step_id, role=role)
+    if not chosen.failed:
+        where.also("not exists (select 1 from steps s where s.id = messages.step_id and s.status = 'failed')")
     # `after` goes on in the direction of the order; `before` is its mirror.
     for name, cursor, towards_newer in (
         ("after", page.after, page.ascending),

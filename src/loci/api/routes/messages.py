@@ -34,9 +34,18 @@ def asked_page(
     after: Cursor = None,
     limit: Limit = None,
     order: Order | None = None,
+    group_id: str | None = None,
+    include_err: bool | None = None,
 ) -> MessagePage:
     """The page of messages that the query of a request asks for."""
-    return MessagePage(order=order, before=before, after=after, limit_rows=DEFAULT_ROWS if limit is None else limit)
+    return MessagePage(
+        order=order,
+        before=before,
+        after=after,
+        limit_rows=DEFAULT_ROWS if limit is None else limit,
+        group_id=group_id,
+        failed=include_err is not False,
+    )
 
 
 def asked_view(
@@ -109,6 +118,9 @@ def _of_agent(
     tx: Transaction, actor: actors.Actor, agent_id: str, conversation_id: str | None, page: MessagePage, view: View
 ) -> list[WireObject]:
     named = None if conversation_id == MAIN_THREAD else conversation_id
+    if conversation_id is None and page.group_id is not None:
+        agents.get(tx, actor, agent_id)
+        return wire_page(tx, actor, MessageFilter(agent_id=agent_id), page, view)
     head = conversations.head(tx, actor, named or conversations.default_id(agent_id), agent_id)
     return page_of_thread(tx, actor, conversations.from_row(head), page, view)
 

@@ -1,5 +1,6 @@
 """Searching what was said, by words and by meaning, with one agent or with all; and asking a model one thing."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import Body as FromBody
@@ -17,6 +18,7 @@ from loci.api.wire_messages import WireObject, wire_time
 from loci.api.wire_stored import wire_stored
 from loci.memory.recall import RecallHit, RecallQuery
 from loci.store import agents
+from loci.store.agents import AgentFilter
 from loci.types import actor as actors
 from loci.types.messages import Role
 
@@ -43,6 +45,8 @@ class ScoredSearchIn(MessageSearchIn):
     """The same, of speakers that are named."""
 
     roles: Annotated[list[SpokenRole], Field(max_length=5)] | None = None
+    project_id: Name | None = None
+    template_id: Name | None = None
 
 
 class SearchHitShape(BaseModel):
@@ -74,7 +78,8 @@ async def search_messages_scored(
     roles = (
         SEARCHED if body.roles is None else tuple(Role("tool" if role == "function" else role) for role in body.roles)
     )
-    return json_answer([_scored(hit) for hit in await _search(services, actor, body, roles)])
+    chosen = AgentFilter(project_id=body.project_id, template_id=body.template_id)
+    return json_answer([_scored(hit) for hit in await _search(services, actor, body, roles, chosen)])
 
 
 @router.post("/messages/search", response_model=list[FoundShape])
@@ -84,7 +89,11 @@ async def search_messages(body: Annotated[MessageSearchIn, FromBody()], services
 
 
 async def _search(
-    core: Core, actor: actors.Actor, body: MessageSearchIn, roles: tuple[Role, ...]
+    core: Core,
+    actor: actors.Actor,
+    body: MessageSearchIn,
+    roles: tuple[Role, ...],
+    chosen: AgentFilter = AgentFilter(),  # noqa: B008  it never changes
 ) -> tuple[RecallHit, ...]:
     query = RecallQuery(
         text=body.query or "",
@@ -96,12 +105,10 @@ async def _search(
         by_words=body.search_mode != "vector",
         by_meaning=body.search_mode != "fts",
     )
-    page = await (
-        core.recall.search_all(actor, query)
-        if body.agent_id is None
-        else core.recall.search(actor, body.agent_id, query)
-    )
-    return page.hits
+    if body.agent_id is not None:
+        await core.store.read(agents.get, actor, body.agent_id)
+        chosen = replace(chosen, ids=(body.agent_id,))
+    return (await core.recall.search_all(actor, query, chosen)).hits
 
 
 def _scored(hit: RecallHit) -> WireObject:
@@ -143,7 +150,7 @@ class WarmedShape(BaseModel):
 @router.post("/_internal_search/cache-warm", response_model=WarmedShape)
 async def warm_search(services: Services, actor: Actor, body: WarmIn | None = None) -> Response:
     """Index what was said since the last search, so that the next one does not wait for it."""
-    await services.recall.search_all(actor, RecallQuery(limit=1, by_meaning=False))
+    await services.recall.search_all(actor, RecallQuery(limit=1, by_meaning=False), AgentFilter())
     return json_answer({"collection": (body or WarmIn()).collection, "status": "ready", "warmed": True})
 
 
