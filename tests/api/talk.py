@@ -38,6 +38,12 @@ class Talk:
         """What the model answers next."""
         self.live.model.add(*steps)
 
+    async def get(self, path: str, **query: Any) -> Any:
+        """What the server answers in plain JSON."""
+        answer = await self.http.get(path, params=query)
+        assert answer.status_code == httpx2.codes.OK, answer.text
+        return answer.json()
+
     async def say(self, words: str, *steps: DoubleStep, **wanted: Any) -> Any:
         self.plays(*steps)
         return await self.sdk.agents.messages.create(self.agent_id, input=words, **wanted)

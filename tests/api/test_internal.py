@@ -13,6 +13,9 @@ async def test_blocks_agents_and_runs_are_found_under_their_second_names(tmp_pat
         agent = await client.sdk.agents.create(name="Ada", block_ids=[made["id"]])
         assert await client.get("/v1/_internal_blocks/") == await client.get("/v1/blocks/") == [made]
         assert await client.get("/v1/_internal_agents/count") == 1
+        await client.sdk.agents.create(name="Eve", hidden=True)
+        assert await client.get("/v1/_internal_agents/count") == 1
+        assert await client.get("/v1/_internal_agents/count", exclude_hidden=False) == 2
         assert [item["id"] for item in await client.get(f"/v1/_internal_blocks/{made['id']}/agents")] == [agent.id]
         assert await client.get("/v1/_internal_runs/") == []
         path = f"/v1/_internal_agents/{agent.id}/core-memory/blocks/human"

@@ -104,6 +104,34 @@ async def test_runs_are_listed_filtered_and_paged(tmp_path):
         assert len((await talk.sdk.runs.list(stop_reason="end_turn")).items) == 3
 
 
+async def test_runs_are_found_by_what_they_did(tmp_path):
+    async with talking(tmp_path) as talk:
+        await talk.say("1", "Yes.")
+        await talk.say("I like tea", [INSERT], "Noted.")
+        inserted, plain = await talk.get("/v1/_internal_runs/")
+        longest = max((inserted, plain), key=lambda run: run["total_duration_ns"])
+        others = [run["id"] for run in (inserted, plain) if run != longest]
+
+        async def found(**chosen: Any) -> list[str]:
+            return [run["id"] for run in await talk.get("/v1/_internal_runs/", **chosen)]
+
+        both = [inserted["id"], plain["id"]]
+        assert await found(step_count=2, step_count_operator="eq") == [inserted["id"]]
+        assert await found(step_count=2, step_count_operator="lte") == both
+        assert await found(tools_used=["memory_insert", "other"]) == [inserted["id"]]
+        assert await found(tools_used="other") == []
+        assert await found(run_id=plain["id"]) == [plain["id"]]
+        assert await found(start_date=inserted["created_at"]) == [inserted["id"]]
+        assert await found(end_date=plain["created_at"]) == [plain["id"]]
+        assert await found(project_id=DEFAULT_PROJECT) == both
+        assert await found(project_id="garden") == await found(template_family="template-1") == []
+        assert await found(duration_value=longest["total_duration_ns"], duration_operator="eq") == [longest["id"]]
+        assert await found(duration_value=longest["total_duration_ns"], duration_operator="lt") == others
+        assert await found(duration_percentile=50) == [longest["id"]]
+        assert await found(order_by="duration") == [longest["id"], *others]
+        assert await found(order_by="duration", after=longest["id"]) == others
+
+
 async def test_forgetting_a_run_leaves_its_messages(tmp_path):
     async with talking(tmp_path) as talk:
         answer = await talk.say("Hi", "Hello.")

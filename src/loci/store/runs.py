@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from datetime import datetime
+from typing import Literal, TypeAlias, cast
 
 from loci.store.base import Transaction
-from loci.store.rows import Codec, Record, bit, dump, load, maybe_text, text, within
+from loci.store.page import Where
+from loci.store.rows import Codec, Record, bit, dump, load, maybe_text, maybe_time_text, text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.paging import Page
@@ -48,6 +50,17 @@ def _maybe_int(value: float | None) -> int | None:
 
 USAGE = Codec(lambda stored: usage_from_json(load(stored)), lambda usage: dump(usage_to_json(usage)))
 _ROWS = Record(Run, "runs", "r", missing="Run {} not found.", special={"usage": USAGE})
+_PROJECT = "(select a.project_id from agents a where a.id = r.agent_id)"
+_FAMILY = "select a.base_template_id from agents a where a.id = r.agent_id"
+_BY_DURATION = "(select runs.*, coalesce(total_duration_ns, 0) as duration_ns from runs) as r"
+_ENDED = "from runs d where d.organization_id = :organization_id and d.total_duration_ns is not null"
+_PERCENTILE = f"""select d.total_duration_ns {_ENDED} order by d.total_duration_ns
+    limit 1 offset (select max(0, (count(*) * :percentile + 99) / 100 - 1) {_ENDED})"""
+_CALLED = """exists (select 1 from messages m, json_each(m.parts) part
+    where m.run_id = r.id and m.role = 'assistant' and json_extract(part.value, '$.type') = 'tool_call'
+    and json_extract(part.value, '$.name') in (select value from json_each(:tools_used)))"""
+Comparison: TypeAlias = Literal["eq", "gte", "lte", "gt", "lt"]
+_SIGNS: dict[Comparison, str] = {"eq": "=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"}
 UPDATE = """
 update runs set status = :status, stop_reason = :stop_reason, usage = :usage, step_count = :step_count, error = :error,
     ttft_ns = :ttft_ns, total_duration_ns = :total_duration_ns, completed_at = :completed_at
@@ -111,13 +124,40 @@ class RunFilter:
     background: bool | None = None
     stop_reason: str | None = None
     active: bool | None = None
+    run_id: str | None = None
+    project_id: str | None = None
+    template_family: str | None = None
+    """The template that the agent is made from."""
+    step_count: tuple[Comparison, int] | None = None
+    duration_ns: tuple[Comparison, int] | None = None
+    duration_percentile: int | None = None
+    """Only runs slower than this part in a hundred of all that have ended."""
+    tools_used: tuple[str, ...] | None = None
+    """Any of them is enough."""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
-def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page) -> list[Run]:
-    """One page of runs by time. Raises NotFound for a cursor that is not a run."""
+def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page, *, by_duration: bool = False) -> list[Run]:
+    """One page of runs, by time or by how long they took. Raises NotFound for a cursor that is not a run."""
+    where = _where(actor, chosen)
+    if by_duration:
+        return _ROWS.page(tx, actor, where, page, order_by="duration_ns", table=_BY_DURATION)
+    return _ROWS.page(tx, actor, where, page)
+
+
+def _where(actor: Actor, chosen: RunFilter) -> Where:
     where = _ROWS.where(actor).among("r.agent_id", "agents", chosen.agent_ids).among("r.status", "s", chosen.statuses)
     where.equal("r.", conversation_id=chosen.conversation_id, background=bit(chosen.background))
     where.equal("r.", stop_reason=chosen.stop_reason)
     if chosen.active is not None:
         where.also("r.completed_at is null" if chosen.active else "r.completed_at is not null")
-    return _ROWS.page(tx, actor, where, page)
+    where.in_project(_PROJECT, chosen.project_id)
+    where.also(f"({_FAMILY}) = :template_family", template_family=chosen.template_family)
+    for column, wanted in (("step_count", chosen.step_count), ("total_duration_ns", chosen.duration_ns)):
+        if wanted is not None:
+            where.also(f"r.{column} {_SIGNS[wanted[0]]} :{column}", **{column: wanted[1]})
+    where.also(f"r.total_duration_ns > ({_PERCENTILE})", percentile=chosen.duration_percentile)
+    where.also(_CALLED, tools_used=None if chosen.tools_used is None else dump(chosen.tools_used))
+    where.also("r.created_at >= :since", since=maybe_time_text(chosen.since))
+    return where.also("r.created_at <= :until", until=maybe_time_text(chosen.until)).equal("r.", id=chosen.run_id)

@@ -11,7 +11,7 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage, wire_page
-from loci.api.parameters import Cursor, Limit, Moment, Order, RunId, StepId, page, page_of
+from loci.api.parameters import Cursor, Limit, Moment, Number, Order, RunId, StepId, page, page_of
 from loci.api.routes.messages import AskedPage
 from loci.api.sse import EventStream, Pings
 from loci.api.streams import BATCH_ROWS, POLL_S
@@ -73,12 +73,7 @@ class FeedbackIn(BaseModel):
     tags: list[str] | None = None
 
 
-@router.get("/runs")
-async def list_runs(
-    services: Services,
-    actor: Actor,
-    wanted: AskedList,
-    *,
+def asked_runs(  # noqa: PLR0917  one argument for each query parameter
     agent_id: str | None = None,
     agent_ids: Annotated[list[str] | None, Query()] = None,
     statuses: Annotated[list[str] | None, Query()] = None,
@@ -86,9 +81,29 @@ async def list_runs(
     stop_reason: StopReason | None = None,
     conversation_id: str | None = None,
     active: bool = False,
-) -> Response:
-    """Runs by time, the newest first."""
-    chosen = RunFilter(
+    run_id: str | None = None,
+    project_id: str | None = None,
+    template_family: str | None = None,
+    step_count: Number | None = None,
+    step_count_operator: Literal["eq", "gte", "lte"] = "eq",
+    tools_used: Annotated[list[str] | None, Query(max_length=PAGE_MAX_ROWS)] = None,
+    duration_percentile: Annotated[int | None, Query(ge=1, le=100)] = None,
+    duration_value: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+    duration_operator: Literal["gt", "lt", "eq"] = "gt",
+    start_date: Moment | None = None,
+    end_date: Moment | None = None,
+) -> RunFilter:
+    """The runs that the query of a request asks for."""
+    return RunFilter(
+        run_id=run_id,
+        project_id=project_id,
+        template_family=template_family,
+        step_count=None if step_count is None else (step_count_operator, step_count),
+        duration_ns=None if duration_value is None else (duration_operator, duration_value),
+        duration_percentile=duration_percentile,
+        tools_used=None if tools_used is None else tuple(tools_used),
+        since=start_date,
+        until=end_date,
         agent_ids=(agent_id,) if agent_id else tuple(agent_ids) if agent_ids else None,
         conversation_id=conversation_id,
         statuses=tuple(statuses) if statuses else None,
@@ -96,7 +111,18 @@ async def list_runs(
         stop_reason=stop_reason,
         active=True if active else None,
     )
-    found = await services.store.read(runs.listing, actor, chosen, wanted)
+
+
+@router.get("/runs")
+async def list_runs(
+    services: Services,
+    actor: Actor,
+    wanted: AskedList,
+    chosen: Annotated[RunFilter, Depends(asked_runs)],
+    order_by: Literal["created_at", "duration"] = "created_at",
+) -> Response:
+    """Runs, the newest or the longest first."""
+    found = await services.store.read(runs.listing, actor, chosen, wanted, by_duration=order_by == "duration")
     return json_answer([wire_run(run) for run in found])
 
 
