@@ -237,4 +237,7 @@ def test_a_named_server_that_does_not_answer_is_an_error_and_nothing_is_opened_i
 
     assert done.status == 1
     assert done.talk.startswith("Error: No server answers at http://127.0.0.1:9.")
+    mistyped = loci("chat", "-m", "hello", "--server", "notaurl")
+    assert (mistyped.status, "'notaurl' is no URL" in mistyped.talk) == (1, True)
+    assert "--server http://localhost:" in mistyped.talk
     assert not (tmp_path / "loci-home" / "loci.db").exists()

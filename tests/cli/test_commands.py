@@ -92,7 +92,10 @@ def test_the_past_of_memory_is_seen_and_taken_back(server: Served):
     changes = ask(server, "memory", "history", "edith", "human", "--json").data
     newest = changes[0]["id"]
     assert [change["action"] for change in changes] == ["update", "update", "create"]
-    assert "+Lives in Rome." in ask(server, "memory", "history", "edith").out
+    everything = ask(server, "memory", "history", "edith").out
+    assert "+Lives in Rome." in everything
+    assert "attach tool memory_insert" in everything
+    assert "attach block human" in everything
     assert "+Lives in Rome." in ask(server, "memory", "diff", newest).out
     lines = ask(server, "memory", "blame", "edith", "human", "--json").data
     assert [line["change_id"] for line in lines] == [changes[1]["id"], newest]

@@ -92,9 +92,13 @@ async def test_a_provider_that_refuses_the_key_and_a_model_that_is_not_there_are
         done = await asyncio.to_thread(
             loci, "doctor", "--json", OPENAI_BASE_URL=f"{url}/v1", OPENAI_API_KEY=KEY, LOCI_MODEL="nobody/model"
         )
+        unchosen = await asyncio.to_thread(
+            loci, "doctor", "--json", OPENAI_BASE_URL=f"{url}/v1", OPENAI_API_KEY=KEY, LOCI_PORT="0"
+        )
 
     assert done.status == 1
     assert finding(done, "openai", "problem")["hint"]
+    assert "Incorrect API key" in finding(unchosen, "model", "warn")["hint"]
     assert "nobody/model" in finding(done, "model", "problem")["message"]
     assert KEY not in done.out + done.talk
 

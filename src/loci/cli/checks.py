@@ -241,7 +241,8 @@ async def models(settings: Settings, origins: Mapping[str, str]) -> Sequence[Fin
         statuses = await registry.status()
         listed = await registry.list_models()
         found = [*_providers(statuses, origins)]
-        found.append(await _default_model(settings, registry, listed, origins))
+        broken = [f"{status.name}: {status.error}" for status in statuses if status.configured and not status.ok]
+        found.append(await _default_model(settings, registry, listed, origins, broken=broken))
         found.append(await _embedding(registry))
     finally:
         await registry.aclose()
@@ -276,11 +277,18 @@ def _providers(statuses: Sequence[ProviderStatus], origins: Mapping[str, str]) -
 
 
 async def _default_model(
-    settings: Settings, registry: ProviderRegistry, listed: Sequence[ModelInfo], origins: Mapping[str, str]
+    settings: Settings,
+    registry: ProviderRegistry,
+    listed: Sequence[ModelInfo],
+    origins: Mapping[str, str],
+    *,
+    broken: Sequence[str],
 ) -> Finding:
     handle = settings.default_model or registry.default_model or SCRIPTED
     if handle == SCRIPTED:
-        return Finding("model", "warn", f"No language model: agents get {SCRIPTED}, a script of few phrases.", SETUP)
+        what = f"No language model: agents get {SCRIPTED}, a script of few phrases."
+        hint = f"Mend what is set up. {screen.preview('; '.join(broken), 160)}" if broken else SETUP
+        return Finding("model", "warn", what, hint)
     try:
         model = await registry.model(handle)
     except LociError as error:

@@ -3,6 +3,7 @@
 Commands see the public client either way. Whatever it raises leaves here as one of our errors.
 """
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from loci.store.owner import database_file, owner_of
 from loci.types.json import JsonObject
 
 _PROBE_TIMEOUT_S = 3.0
+_URL = re.compile(r"https?://[^/\s]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ def found_server(settings: Settings, server: str | None, api_key: str | None) ->
     """
     if server:
         base_url = server.rstrip("/").removesuffix("/v1")
+        if not _URL.match(base_url):
+            raise LociError(f"'{server}' is no URL.", hint=f"Write it out: --server http://localhost:{settings.port}")
         found = _probe(settings, base_url, api_key)  # never the key of our own settings: this may be anybody
         if found is None:
             raise LociError(

@@ -1,6 +1,6 @@
 """The past of a memory in the terminal: what changed, who wrote which line, and taking a change back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
 
 import typer
@@ -127,8 +127,18 @@ def _row(change: JsonObject) -> tuple[str, str, str, str, str]:
     lines = str(change["diff"]).splitlines()
     changed = [line for line in lines if line[:1] in "+-"]
     text = screen.preview(" ".join(changed), _PREVIEW_CHARS)
-    what = " ".join(str(word) for word in (change["action"], change["subject"], change["label"]) if word)
-    return str(change["id"]), _when(change), _who(change), what, text
+    return str(change["id"]), _when(change), _who(change), _what(change), text
+
+
+def _what(change: JsonObject) -> str:
+    """What was done with what: a block by its label, anything else by its name, or its id if it was put somewhere."""
+    verb, _, kind = str(change["action"]).partition("_")
+    state = change["after"] or change["before"]
+    name = change["label"] or (state.get("name") if isinstance(state, Mapping) else None)
+    if verb in ("attach", "detach"):
+        name = name or change["subject_id"]
+    subject = (kind or "block") if change["subject"] == "attachment" else change["subject"]
+    return " ".join(str(word) for word in (verb, subject, name) if word)
 
 
 def _show_diffs(changes: Sequence[JsonObject]) -> None:
