@@ -185,7 +185,10 @@ def test_a_closed_client_says_so():
 
 def test_one_file_is_open_in_one_place_only(tmp_path: Path):
     file = tmp_path / "loci.db"
-    with Loci(file), pytest.raises(DataInUse, match=r"is open in another process .*\. Close it, or start"):
+    with (
+        Loci(file),
+        pytest.raises(DataInUse, match=r"is open in another process .*\. Close it\. .*`loci server`"),
+    ):
         Loci(file)
     with Loci(file) as client:
         assert client.agents.list().items == []

@@ -34,7 +34,7 @@ class DataInUse(Conflict):
 
     def __init__(self, file: Path, owner: Owner) -> None:
         where = f", which serves {owner.address}" if owner.address else ""
-        hint = "Use that server." if owner.address else "Close it, or start `loci server` so that several can share it."
+        hint = "Use that server." if owner.address else "Close it. To share the data, start `loci server` first."
         super().__init__(f"{file} is open in another process ({owner.pid}{where}).", hint=hint)
         self.owner = owner
 
