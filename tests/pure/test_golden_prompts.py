@@ -39,7 +39,10 @@ def first_prompt(agent_type: AgentType) -> str:
         model="test/model",
         tool_rules=kind.tool_rules,
     )
-    return compile_system(agent, BLOCKS, rules_text=rules_text(kind.tool_rules), metadata=NUMBERS).text + "\n"
+    return (
+        compile_system(agent, BLOCKS, rules_text=rules_text(kind.tool_rules, kind.base_tools), metadata=NUMBERS).text
+        + "\n"
+    )
 
 
 def golden(agent_type: AgentType) -> Path:

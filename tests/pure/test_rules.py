@@ -163,11 +163,22 @@ def test_approval_is_asked_for_the_named_tool_only() -> None:
 def test_rules_are_told_in_words() -> None:
     every: list[ToolRule] = [RunFirst(tool_name="look"), ContinueLoop(tool_name="write"), ExitLoop(tool_name="send")]
 
-    assert rules.rules_text(every) == "- Call look first.\n- Calling send ends your turn."
+    assert rules.rules_text(every, TOOLS) == "- Call look first.\n- Calling send ends your turn."
     conditional = Conditional(tool_name="look", child_output_mapping={"yes": "write"}, default_child="send")
-    assert rules.rules_text([conditional]) == (
+    assert rules.rules_text([conditional], TOOLS) == (
         "- What look returns decides which tool may follow: yes leads to write; anything else to send."
     )
+
+
+def test_what_cannot_apply_is_not_told() -> None:
+    absent: list[ToolRule] = [RunFirst(tool_name="zzz"), ParentLastTool(tool_name="look", children=("zzz",))]
+    assert rules.rules_text(absent, TOOLS) == ""
+    nothing = ConstrainChildTools(tool_name="look", children=())
+    assert rules.rules_text([nothing], TOOLS) == "- After look, only these may follow: none."
+    both = ConstrainChildTools(tool_name="look", children=("zzz", "write"))
+    assert rules.rules_text([both], TOOLS) == "- After look, only these may follow: write."
+    conditional = Conditional(tool_name="look", child_output_mapping={"yes": "zzz"}, default_child="send")
+    assert "yes leads to no tool; anything else to send" in rules.rules_text([conditional], TOOLS)
 
 
 NAMES = st.sampled_from([*TOOLS, "unknown"])

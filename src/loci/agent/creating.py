@@ -8,7 +8,7 @@ from loci.agent.compile import PromptMetadata, compile_system
 from loci.agent.kinds import AgentKind, kind_of
 from loci.agent.names import random_name
 from loci.agent.prompts import BLOCK_DESCRIPTIONS, SLEEPTIME_PERSONA, boot_messages, system_prompt
-from loci.agent.recompile import prompt_message
+from loci.agent.recompile import prompt_message, rules_words
 from loci.agent.turn import Kit
 from loci.errors import BadRequest, Unprocessable
 from loci.files import holding
@@ -16,7 +16,6 @@ from loci.ids import new_id
 from loci.store import agents, archives, attachments, blocks, conversations, groups, identities, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
-from loci.tools.rules import rules_text
 from loci.types.actor import Actor
 from loci.types.agents import Agent, AgentType, CompactionSettings, Conversation, ModelSettings
 from loci.types.groups import Group, GroupType
@@ -341,7 +340,7 @@ def _first_window(
     metadata = PromptMetadata(compiled_at=now, recall_count=len(talk))
     directories = holding.directories(tx, actor, agent.id) if wanted.folder_ids else ()
     compiled = compile_system(
-        agent, held, rules_text=rules_text(agent.tool_rules), metadata=metadata, directories=directories
+        agent, held, rules_text=rules_words(tx, actor, agent), metadata=metadata, directories=directories
     )
     prompt = prompt_message(agent, conversation, compiled.text, now)
     conversations.insert(tx, actor, replace(conversation, prefix=(prompt.id,)))

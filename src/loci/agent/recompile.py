@@ -11,7 +11,7 @@ from datetime import datetime
 from loci.agent.compile import CompiledPrompt, PromptMetadata, compile_system
 from loci.files.holding import directories
 from loci.ids import new_id
-from loci.store import conversations, messages, passages
+from loci.store import conversations, messages, passages, tools
 from loci.store.base import Transaction
 from loci.store.passages import PassageFilter
 from loci.tools.rules import rules_text
@@ -52,10 +52,17 @@ def compile_now(
     return compile_system(
         agent,
         blocks,
-        rules_text=rules_text(agent.tool_rules),
+        rules_text=rules_words(tx, actor, agent),
         metadata=metadata,
         directories=directories(tx, actor, agent.id),
     )
+
+
+def rules_words(tx: Transaction, actor: Actor, agent: Agent) -> str:
+    """The agent's tool rules for its prompt, as far as they are about tools that it has."""
+    if not agent.tool_rules:
+        return ""
+    return rules_text(agent.tool_rules, [tool.name for tool in tools.tools_of_agent(tx, actor, agent.id)])
 
 
 def prompt_message(agent: Agent, conversation: Conversation, text: str, now: datetime) -> Message:

@@ -175,36 +175,43 @@ def needs_approval(rules: Sequence[ToolRule], name: str) -> bool:
     return any(isinstance(rule, RequiresApproval) and rule.tool_name == name for rule in rules)
 
 
-def rules_text(rules: Sequence[ToolRule]) -> str:
-    """The rules in words, for the prompt; empty when there is nothing the model has to know."""
-    lines = [line for line in map(_words, rules) if line]
+def rules_text(rules: Sequence[ToolRule], names: Iterable[str]) -> str:
+    """The rules on the tools named, in words for the prompt; empty when there is nothing the model has to know."""
+    every = frozenset(names)
+    lines = [line for rule in rules if rule.tool_name in every and (line := _words(rule, every))]
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _words(rule: ToolRule) -> str:
+def _words(rule: ToolRule, every: frozenset[str]) -> str:
     match rule:
         case RunFirst():
             return f"Call {rule.tool_name} first."
         case ExitLoop():
             return f"Calling {rule.tool_name} ends your turn."
         case ConstrainChildTools():
-            return f"After {rule.tool_name}, only these may follow: {', '.join(rule.children)}."
+            return f"After {rule.tool_name}, only these may follow: {_listed(rule.children, every) or 'none'}."
         case Conditional():
-            return f"What {rule.tool_name} returns decides which tool may follow: {_cases(rule)}."
+            return f"What {rule.tool_name} returns decides which tool may follow: {_cases(rule, every)}."
         case MaxCountPerStep():
             return f"Call {rule.tool_name} at most {rule.max_count_limit} times in one turn."
         case ParentLastTool():
-            return f"Call {', '.join(rule.children)} only directly after {rule.tool_name}."
+            children = _listed(rule.children, every)
+            return f"Call {children} only directly after {rule.tool_name}." if children else ""
         case RequiredBeforeExit():
             return f"Call {rule.tool_name} before your turn ends."
         case ContinueLoop() | RequiresApproval():
             return ""
 
 
-def _cases(rule: Conditional) -> str:
-    cases = [f"{key} leads to {child}" for key, child in rule.child_output_mapping.items()]
+def _listed(names: Sequence[str], every: frozenset[str]) -> str:
+    return ", ".join(name for name in names if name in every)
+
+
+def _cases(rule: Conditional, every: frozenset[str]) -> str:
+    known = {key: child if child in every else "no tool" for key, child in rule.child_output_mapping.items()}
+    cases = [f"{key} leads to {child}" for key, child in known.items()]
     if rule.require_output_mapping:
         cases.append("anything else to no tool")
     elif rule.default_child:
-        cases.append(f"anything else to {rule.default_child}")
+        cases.append(f"anything else to {rule.default_child if rule.default_child in every else 'no tool'}")
     return "; ".join(cases) or "any of them"
