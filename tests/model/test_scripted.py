@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loci.clock import FakeClock
 from loci.errors import MODEL_FAULT_STATUS, ModelFault, NotFound
+from loci.memory.compaction import transcript
 from loci.model.base import Failed, Finished, Model, Models, ReasoningDelta, TextDelta, ToolCallDelta
 from loci.model.demo import fact_in
 from loci.model.script import FAULTS, Bill, Call, End, Fail, Say, Think, Wait, parse
@@ -247,6 +248,18 @@ async def test_a_call_that_must_not_be_made_is_not_made():
     assert (await answer(ScriptedModel(), request(said, tool_choice="none"))).parts == (Text("hey"),)
 
 
+async def test_a_call_of_a_tool_that_is_not_offered_is_said():
+    finished = await answer(ScriptedModel(), request(user("@call look {}"), tools=(), tool_choice="none"))
+
+    assert finished.parts == (Text("The script calls look, but no tool was offered."),)
+
+
+async def test_who_speaks_through_a_tool_only_if_it_must_says_a_thing_once():
+    finished = await answer(ScriptedModel(), request(user("@say hey"), tools=(SPEAK,)))
+
+    assert finished.parts == (Text("hey"),)
+
+
 async def test_broken_arguments_are_passed_on_as_written():
     finished = await answer(ScriptedModel(), request(user("@call send_message {broken"), tools=(SPEAK,)))
 
@@ -324,6 +337,15 @@ async def test_a_fact_is_saved_once():
     parts = (await demo("I like tea.", INSERT, human="Likes tea")).parts
 
     assert not any(isinstance(part, ToolCall) for part in parts)
+
+
+async def test_a_summary_of_a_transcript_holds_who_said_what():
+    talk = [message(Role.USER if n % 2 else Role.ASSISTANT, Text(f"Word {n}.\nMore.")) for n in range(30)]
+    told = transcript(talk, 10_000)
+    finished = await answer(ScriptedModel(), request(user(told), tools=(), system="Summarise the conversation."))
+
+    lines = finished.parts[0].text.splitlines()[1:]  # pyright: ignore[reportAttributeAccessIssue]
+    assert lines == [f"{'User' if n % 2 else 'Agent'}: Word {n}." for n in range(18, 30)]
 
 
 async def test_a_summary_holds_what_was_said():

@@ -35,6 +35,9 @@ _QUESTION = re.compile(
     re.IGNORECASE,
 )
 _BLOCK = re.compile(r"<(?P<label>[\w.-]+)>\s*<description>.*?<value>\n?(?P<value>.*?)\n?</value>", re.DOTALL)
+_TOLD = re.compile(r"^\[[\d :-]+\] ([a-z ]+): (.+)$", re.MULTILINE)
+"""What one said, in a transcript."""
+_SPEAKERS = {"user": "User", "assistant": "Agent"}
 _SUMMARISE = re.compile(r"summar", re.IGNORECASE)
 
 
@@ -88,12 +91,16 @@ def blocks(system: str) -> dict[str, str]:
 
 
 def summary(messages: Sequence[Message]) -> str:
-    """The first sentence of each thing that was said, the newest ones if there are too many."""
-    lines = [
-        f"{'User' if message.role is Role.USER else 'Agent'}: {_first_sentence(message.text)}"
+    """The first sentence of each thing that was said, the newest ones if there are too many. A transcript may be given
+    as one message.
+    """
+    said = [
+        told
         for message in messages
         if message.role in (Role.USER, Role.ASSISTANT) and message.text.strip()
+        for told in _TOLD.findall(message.text) or [(message.role, message.text)]
     ]
+    lines = [f"{_SPEAKERS.get(speaker, speaker.capitalize())}: {_first_sentence(text)}" for speaker, text in said]
     kept = lines[-_SUMMARY_LINES:]
     return "\n".join(["Summary (extracted by the scripted model):", *kept])
 

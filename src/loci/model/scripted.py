@@ -232,7 +232,9 @@ def _fitted(step: Step, request: ModelRequest, *, seed: str, more: bool) -> list
     choice = request.tool_choice
     if choice == "none":
         step = tuple(action for action in step if not isinstance(action, Call))
-    elif not calls and not fails and tools and (choice != "auto" or _SPEAK in tools):
+        if not step and calls:
+            step = (Say(f"The script calls {calls[0].name}, but no tool was offered."),)
+    elif not calls and not fails and tools and choice != "auto":
         step = _by_tool(step, tools, choice)
     items: list[Playable] = []
     for position, action in enumerate(step):
