@@ -1,9 +1,11 @@
 """What a new agent of each type has, and what happens to agents that several clients change at once."""
 
 import asyncio
+import json
 
 import pytest
 
+from loci.model.scripted import ScriptedModel
 from loci.types.messages import ToolCall
 from tests.api.clients import client_of
 
@@ -128,3 +130,20 @@ async def test_nothing_that_was_said_to_a_deleted_agent_is_left(tmp_path):
         assert all(await client.live.core.store.read(counts))
         await client.sdk.agents.delete(made.id)
         assert await client.live.core.store.read(counts) == [0] * len(TABLES)
+
+
+async def test_the_arguments_of_another_type_are_dropped_unless_the_tool_has_them(tmp_path):
+    async with client_of(tmp_path, model=ScriptedModel()) as client:
+        made = await client.sdk.agents.create(memory_blocks=[{"label": "human", "value": ""}])
+        written = {"label": "human", "new_string": "Name: Ada", "thinking": "hm", "request_heartbeat": True}
+        said = f"@call memory_insert {json.dumps(written)}\n@then\n@say done"
+        answer = await client.sdk.agents.messages.create(made.id, input=said)
+        (returned,) = [item for item in answer.messages if item.message_type == "tool_return_message"]
+        assert returned.status == "success", returned.tool_return
+
+
+async def test_send_message_on_an_agent_that_speaks_plainly_does_not_go_on_for_ever(tmp_path):
+    async with client_of(tmp_path, model=ScriptedModel()) as client:
+        made = await client.sdk.agents.create(include_base_tools=False, tools=["send_message"])
+        answer = await client.sdk.agents.messages.create(made.id, input="hello")
+        assert (answer.stop_reason.stop_reason, answer.usage.step_count) == ("end_turn", 1)

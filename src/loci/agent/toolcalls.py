@@ -6,7 +6,7 @@ tools run last, inside the transaction that stores the step.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -115,8 +115,13 @@ def _checked(
     heartbeat = False
     try:
         written: JsonObject = parse_arguments(call.arguments)
+        _, wish, rest = split_arguments(written)
         if turn.kind.heartbeats:
-            _, heartbeat, written = split_arguments(written)
+            heartbeat, written = wish, rest
+        elif len(rest) < len(written):  # a model imitates calls that it made while the agent was of another type
+            known = schema.parameters.get("properties")
+            own = known if isinstance(known, Mapping) else EMPTY
+            written = {name: value for name, value in written.items() if name in rest or name in own}
         args = fit(schema, {**written, **_fixed(turn, call.name, past)})
     except LociError as error:
         return Prepared(call=call, result=error_result(call, f"Error: {error}"))
