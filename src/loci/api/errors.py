@@ -93,6 +93,10 @@ async def _http(request: Request, error: Exception) -> Response:
     detail = str(problem.detail)
     if problem.status_code == 404 and (family := _HOSTED.match(request.url.path)):
         detail = f"Not Found: {family[1]} were a part of the vendor's hosted service and have no counterpart here."
+    elif detail in ("Not Found", "Method Not Allowed"):
+        prefix = "" if request.url.path.startswith("/v1/") else " The paths of the API begin with /v1."
+        allowed = (problem.headers or {}).get("Allow")
+        detail += f". {f'Here is only: {allowed}. ' if allowed else ''}/docs describes the API.{prefix}"
     invalid = problem.status_code == 422
     answer = error_answer(problem.status_code, {"trace_id": "", "detail": detail} if invalid else {"detail": detail})
     for name, value in (problem.headers or {}).items():
