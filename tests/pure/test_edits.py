@@ -67,6 +67,8 @@ def test_a_read_only_block_tells_the_agent_why() -> None:
 
 
 def test_an_unknown_block_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(BlockUnknown, match=r"no block at all.* Make one with the tool `memory`"):
+        edits.named([], "mood")
     with pytest.raises(BlockUnknown, match=r"Block field mood does not exist \(available sections = human\)"):
         edits.named([block("a")], "mood")
 

@@ -19,7 +19,12 @@ def named(blocks: Sequence[Block], label: str) -> Block:
     for block in blocks:
         if block.label == label:
             return block
-    there = ", ".join(block.label for block in blocks) or "none"
+    if not blocks:
+        raise BlockUnknown(
+            f"Block field {label} does not exist: there is no block at all.",
+            hint="Make one with the tool `memory` (command create) if you have it; else ask the person to add one.",
+        )
+    there = ", ".join(block.label for block in blocks)
     raise BlockUnknown(f"Block field {label} does not exist (available sections = {there}).")
 
 
