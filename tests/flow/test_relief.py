@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loci.agent.creating import NewBlock
 from loci.agent.opening import load_window
 from loci.agent.request import ApprovalReply, RunRequest
 from loci.agent.turn import Caches
@@ -106,6 +107,17 @@ async def test_a_prompt_that_stays_too_long_is_an_error_with_its_cause(room: Ben
     assert ending_of(events).ending.reason is StopReason.CONTEXT_WINDOW_OVERFLOW
     events = await room.send("shorter", ["fine"])
     assert ending_of(events).ending.reason is StopReason.END_TURN
+
+
+async def test_a_system_prompt_that_fills_the_window_alone_is_not_sent(tmp_path: Path) -> None:
+    async with bench(tmp_path, memory_tools) as room:
+        blocks = (NewBlock(label="human", value="x " * 30_000), NewBlock(label="persona", value="I am kind."))
+        await room.create(replace(standard_agent(), context_window_tokens=WINDOW_TOKENS, blocks=blocks))
+        ending = ending_of(await room.send("hello", ["never said"])).ending
+
+        assert ending.reason is StopReason.CONTEXT_WINDOW_OVERFLOW
+        assert room.model.requests == []
+        assert "'human' (60,000 characters), 'persona'" in (ending.detail or "")
 
 
 async def test_a_summariser_that_fails_does_not_stop_the_conversation(room: Bench) -> None:

@@ -12,21 +12,24 @@ from datetime import datetime
 from loci.agent import context, saving
 from loci.agent.compile import time_text
 from loci.agent.prompts import PRESSURE_WARNING, summary_prompt
-from loci.agent.turn import Kit, Turn
+from loci.agent.turn import Kit, Stopped, Turn
 from loci.clock import zone_named
-from loci.errors import NotFound, ProviderUnusable
+from loci.errors import MODEL_FAULT_STATUS, ModelFault, NotFound, ProviderUnusable
 from loci.ids import new_id
 from loci.memory import compaction
 from loci.memory.compaction import CompactionPlan
 from loci.memory.repair import MADE_UP
 from loci.model.base import Failed, Finished, Model, ModelRequest
-from loci.model.tokens import estimate, message_bytes, messages_bytes, with_cost
+from loci.model.tokens import estimate, message_bytes, messages_bytes, text_bytes, with_cost
 from loci.store import conversations, messages
 from loci.store.base import Transaction
 from loci.types.agents import ModelSettings
 from loci.types.events import Compacted, MessageStored
 from loci.types.json import JsonObject
 from loci.types.messages import Kind, Message, Role, Text, ToolResult, Trust
+from loci.types.runs import Ending, StopReason
+
+_NAMED_MAX = 3
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +45,15 @@ class Relief:
 
 
 async def relieve(turn: Turn, kit: Kit) -> None:
-    """Before a step: warn the agent once when its window fills, and compact when it is nearly full."""
+    """Before a step: warn the agent once when its window fills, and compact when it is nearly full.
+
+    Raises Stopped if the system prompt fills the window alone: no compaction could help.
+    """
     settings = turn.bundle.agent.compaction_settings
     tokens = turn.tokens_now(kit)
+    prompt_tokens = estimate(text_bytes(turn.window.system.text), turn.ratio(kit))
+    if turn.request.override_system is None and prompt_tokens > turn.window_tokens:
+        raise Stopped(_overflow(turn, prompt_tokens))
     match compaction.pressure(tokens, turn.window_tokens, settings, warned=turn.conversation.warned):
         case "warn":
             await _warn(turn, kit, tokens)
@@ -52,6 +61,20 @@ async def relieve(turn: Turn, kit: Kit) -> None:
             await flush(turn, kit, "context_window_pressure")
         case _:
             pass
+
+
+def _overflow(turn: Turn, prompt_tokens: int) -> Ending:
+    """The ending of an agent whose system prompt, with its memory, is longer than the window."""
+    blocks = sorted(turn.bundle.blocks, key=lambda block: -len(block.value))[:_NAMED_MAX]
+    largest = ", ".join(f"'{block.label}' ({len(block.value):,} characters)" for block in blocks)
+    return Ending(
+        reason=StopReason.CONTEXT_WINDOW_OVERFLOW,
+        error_type=ModelFault.CONTEXT_TOO_LONG.value,
+        message=f"The system prompt has about {prompt_tokens:,} tokens, and the window only {turn.window_tokens:,}.",
+        detail=f"Shorten or detach blocks (the largest: {largest or 'there are none'}) or the agent's instructions, "
+        "or give the agent a larger context window.",
+        status_code=MODEL_FAULT_STATUS[ModelFault.CONTEXT_TOO_LONG],
+    )
 
 
 async def _warn(turn: Turn, kit: Kit, tokens: int) -> None:
