@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loci.mcp.schema import offered, safe_name
@@ -21,6 +21,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
+@example({"type": [[], "object"]})
 def test_any_schema_is_mended_or_refused(raw: Any) -> None:
     tool = offered({"name": "t", "inputSchema": raw})
 

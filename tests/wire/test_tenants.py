@@ -99,6 +99,8 @@ class Attempts:
     def _body(self, method: str, where: str, schema: Schema) -> object:
         if where == MCP_SERVER:
             return MCP_CONFIG
+        if "/tools/approval/" in where:
+            return {"requires_approval": True}
         if (method, where) in TEMPLATE_FILES:
             path = f"/v1/agents/{self.asked.ids[1]['agent_id']}/export"
             return {"agent_file_json": self.asked.second.call("GET", path)}

@@ -161,7 +161,7 @@ class _Mender:
     def _mend_type(self, raw: JsonObject, mended: dict[str, JsonValue], where: str) -> None:
         kind = raw.get("type")
         if isinstance(kind, list):
-            kinds = [item for item in kind if item in _TYPES]
+            kinds = [item for item in kind if isinstance(item, str) and item in _TYPES]
             if kinds:
                 mended["type"] = kinds
         elif isinstance(kind, str) and kind in _TYPES:
