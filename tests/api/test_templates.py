@@ -38,6 +38,10 @@ async def test_agents_are_made_from_a_version_with_words_filled_in(tmp_path):
         assert [(item["key"], item["value"]) for item in agent["secrets"]] == [("KEY", "new")]
         assert agent["deployment_id"] == made.deployment_id
         assert agent["project_id"] == DEFAULT_PROJECT
+        origin = ("template_id", "base_template_id", "deployment_id")
+        assert [agent["blocks"][0][key] for key in origin] == [agent[key] for key in origin]
+        shown = await client.get(f"/v1/blocks/{agent['blocks'][0]['id']}")
+        assert (shown["deployment_id"], shown["entity_id"]) == (made.deployment_id, "block-0")
         listed = await client.sdk.agents.list(project_id=DEFAULT_PROJECT, base_template_id=agent["base_template_id"])
         assert [item.id for item in listed.items] == [agent["id"]]
         words = await client.get(f"/v1/agents/{agent['id']}/core-memory/variables")
@@ -61,6 +65,16 @@ async def test_a_version_stays_what_it_was_and_a_rollback_loses_nothing(tmp_path
             for name in ("helper:1", "helper:2", "helper:3", "helper", "helper:current")
         ]
         assert systems == ["Be kind.", "Be brief.", "Be kind.", "Be kind.", "Be kind."]
+
+        async def listed(**query: Any) -> list[str]:
+            found = await client.get("/v1/templates", **query)
+            return [item["template_deployment_slug"] for item in found["templates"]]
+
+        assert await listed() == await listed(version="latest") == await listed(search="help") == ["default/helper:3"]
+        assert await listed(version="2") == ["default/helper:2"]
+        assert await listed(version="4") == await listed(search="help", exact=True) == []
+        assert await listed(search="helper", exact=True) == await listed(name="help", exact=False) != []
+        assert (await client.http.get("/v1/templates", params={"version": "old"})).status_code == 422
 
 
 async def test_agents_follow_their_template_and_keep_what_they_remember(tmp_path):

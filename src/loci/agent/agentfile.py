@@ -149,7 +149,7 @@ async def import_file(
     """Make the agents of a file. Raises BadRequest and Conflict; models that are not here are replaced, with a warning.
 
     With `override_tools` a tool from source that is here already becomes what the file says; else it stays. `also` is
-    what else is to be written in the same transaction.
+    what else is to be written afterwards, in the same transaction.
     """
     warnings = list(file.warnings)
     plans = await planned(kit, actor, file, warnings)
@@ -157,9 +157,10 @@ async def import_file(
     ready = replace(file, archives=shelves)
 
     def put(tx: Transaction) -> list[str]:
+        made = _put_file(tx, kit, actor, ready, plans, warnings, override_tools=override_tools)
         if also is not None:
             also(tx)
-        return _put_file(tx, kit, actor, ready, plans, warnings, override_tools=override_tools)
+        return made
 
     ids = await kit.store.write(put)
     return Imported(agent_ids=tuple(ids), warnings=tuple(dict.fromkeys(warnings)))

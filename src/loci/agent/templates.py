@@ -18,6 +18,7 @@ from loci.ids import new_id
 from loci.store import attachments, blocks, deployments
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
+from loci.store.deployments import Origin
 from loci.store.templates import Template, Version
 from loci.types.actor import Actor
 from loci.types.agents import Agent
@@ -101,6 +102,16 @@ async def deploy(
 
     def note(tx: Transaction) -> None:
         deployments.insert(tx, actor, deployment_id, template.id, variables, now)
+        agent_ids = [entity.id for entity in deployments.entities(tx, actor, deployment_id)]
+        held = [block.id for agent_id in agent_ids for block in blocks.blocks_of_agent(tx, actor, agent_id)]
+        for number, block_id in enumerate(dict.fromkeys(held)):
+            origin = Origin(
+                template_id=version.id,
+                base_template_id=template.id,
+                deployment_id=deployment_id,
+                entity_id=f"block-{number}",
+            )
+            deployments.add_block(tx, actor, block_id, origin)
 
     imported = await agentfile.import_file(kit, actor, ready, override_tools=False, also=note)
     return deployment_id, imported.agent_ids

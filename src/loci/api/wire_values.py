@@ -70,6 +70,7 @@ def wire_block(block: Block) -> WireObject:
         "base_template_id": None,
         "deployment_id": None,
         "entity_id": None,
+        **(block.origin or {}),
         "preserve_on_migration": False,
         "label": block.label,
         "read_only": block.read_only,

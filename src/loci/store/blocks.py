@@ -20,7 +20,9 @@ from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Author, Block, JournalEntry, Subject
 from loci.types.paging import Page
 
-_ROWS = Record(Block, "blocks", "b", missing="Block {} not found.", is_put_away=True)
+_ORIGIN = """(select json_object('template_id', d.template_id, 'base_template_id', d.base_template_id,
+    'deployment_id', d.deployment_id, 'entity_id', d.entity_id) from deployment_blocks d where d.block_id = b.id)"""
+_ROWS = Record(Block, "blocks", "b", missing="Block {} not found.", is_put_away=True, found={"origin": _ORIGIN})
 COLUMNS = _ROWS.columns
 UPDATE = _ROWS.changing(also=", deleted_at = null")
 DELETE = """

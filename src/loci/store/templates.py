@@ -55,6 +55,8 @@ class TemplateFilter:
     id: str | None = None
     name: str | None = None
     part: str = ""
+    version: int | None = None
+    """Only those that have it."""
     order_by: Literal["updated_at", "created_at"] = "updated_at"
 
 
@@ -73,7 +75,8 @@ _ROWS = Record(
 )
 LISTED = f"""{_ROWS.select}
 and coalesce(t.project_id, '') = :project and t.id = coalesce(:id, t.id) and t.name = coalesce(:name, t.name)
-and lower(t.name) like lower(:part) escape '!' order by """
+and lower(t.name) like lower(:part) escape '!' and (:version is null
+    or :version in (select v.number from template_versions v where v.template_id = t.id)) order by """
 BY_NAME = _ROWS.select + " and t.name = :name and coalesce(t.project_id, '') = :project"
 
 
@@ -92,7 +95,8 @@ def get(tx: Transaction, actor: Actor, project_id: str | None, name: str) -> Tem
 def listing(tx: Transaction, actor: Actor, chosen: TemplateFilter, rows: tuple[int, int]) -> list[Template]:
     """Templates, the newest first; `rows` are how many, and from which on."""
     wanted = within(actor, project=chosen.project_id or "", id=chosen.id, name=chosen.name)
-    params = {**wanted, "part": like_pattern(chosen.part), "limit": rows[0], "offset": rows[1]}
+    part = like_pattern(chosen.part)
+    params = {**wanted, "part": part, "version": chosen.version, "limit": rows[0], "offset": rows[1]}
     return _ROWS.all(tx, f"{LISTED} t.{chosen.order_by} desc, t.id limit :limit offset :offset", params)
 
 

@@ -36,6 +36,8 @@ class Block:
     updated_at: datetime | None = None
     created_by: str | None = None
     updated_by: str | None = None
+    origin: JsonObject | None = None
+    """Ids of the version of a template and the template that it is from, the deployment, and its place there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal, TypeVar, cast
 
-from fastapi import Path
+from fastapi import Path, Query
 from starlette.responses import Response
 
 from loci.agent import agentfile
@@ -71,13 +71,19 @@ async def list_templates(  # noqa: PLR0917  one argument for each query paramete
     template_id: str | None = None,
     project_slug: str | None = None,
     sort_by: Literal["updated_at", "created_at"] = "updated_at",
+    exact: bool | None = None,
+    version: Annotated[str | None, Query(pattern=r"^(latest|[0-9]{1,9})$")] = None,
 ) -> Response:
-    """Templates of a project, the last changed first."""
+    """Templates of a project, the last changed first; `exact` says whether a name is meant whole."""
+    if exact is not None:
+        name, search = (name or search, None) if exact else (None, search or name)
+    number = int(version) if version not in (None, LATEST) else None
     if project_slug is not None:
         project = await services.store.read(projects.find, actor, project_slug)
-    chosen = TemplateFilter(project_id=_id(project), id=template_id, name=name, part=search or "", order_by=sort_by)
+    wanted = TemplateFilter(project_id=_id(project), id=template_id, name=name, part=search or "", order_by=sort_by)
+    chosen = replace(wanted, version=number)
     found = await services.store.read(templates.listing, actor, chosen, (rows[0] + 1, rows[1]))
-    shown = [_shown(item, project) for item in found[: rows[0]]]
+    shown = [_shown(item, project, number) for item in found[: rows[0]]]
     return json_answer({"templates": shown, "has_next_page": len(found) > rows[0]})
 
 
@@ -324,7 +330,7 @@ def _id(project: Project) -> str | None:
     return None if project == DEFAULT else project.id
 
 
-def _shown(template: Template, project: Project) -> WireObject:
+def _shown(template: Template, project: Project, version: int | None = None) -> WireObject:
     return {
         "id": template.id,
         "name": template.name,
@@ -332,7 +338,7 @@ def _shown(template: Template, project: Project) -> WireObject:
         "project_slug": project.slug,
         "latest_version": str(template.latest),
         "description": template.description or "",
-        "template_deployment_slug": f"{project.slug}/{template.name}:{template.latest}",
+        "template_deployment_slug": f"{project.slug}/{template.name}:{template.latest if version is None else version}",
         "updated_at": wire_moment(template.updated_at),
     }
 
