@@ -2,6 +2,7 @@
 
 import pytest
 
+from loci.model.embed import BuiltInEmbedder
 from tests.api.clients import client_of
 from tests.api.talk import talking
 
@@ -50,3 +51,18 @@ async def test_the_older_words_for_thinking(tmp_path):
         effort = {"model_settings": {"reasoning": {"reasoning_effort": "low"}}, "enable_reasoner": True}
         changed = (await client.http.patch(f"/v1/agents/{made['id']}", json=effort)).json()
         assert changed["model_settings"]["reasoning"] == {"reasoning_effort": "low"}
+
+
+async def test_pieces_of_files_have_one_size_and_a_folder_one_model(tmp_path):
+    async with client_of(tmp_path, embedder=BuiltInEmbedder()) as client:
+        for size in ({"embedding_chunk_size": 77}, {"embedding_config": {"embedding_chunk_size": 77}}):
+            refused = await client.http.post("/v1/folders", json={"name": "Books", **size})
+            assert (refused.status_code, "about 300" in refused.text) == (422, True)
+        made = (await client.http.post("/v1/folders", json={"name": "Books", "embedding_chunk_size": 300})).json()
+        path, config = f"/v1/folders/{made['id']}", made["embedding_config"]
+        assert (await client.http.patch(path, json={"name": "Tales", "embedding_config": config})).is_success
+        other = {"embedding_config": {**config, "handle": "openai/other"}}
+        assert (await client.http.patch(path, json=other)).status_code == 422
+        plain = (await client.http.post("/v1/folders", json={"name": "Words", "embedding": None})).json()
+        echo = {"embedding_config": plain["embedding_config"]}
+        assert (await client.http.patch(f"/v1/folders/{plain['id']}", json=echo)).is_success

@@ -39,6 +39,8 @@ _ENDPOINT_TYPES = frozenset(
 
 _MORE_TYPES = frozenset({"cerebras", "sglang", "zai_coding", "moonshot", "moonshot_coding"})
 
+CHUNK_TOKENS = 300
+"""About what a piece of a file has (`loci.files.chunking`)."""
 TEMPERATURE = 1.0
 """What clients are told where nothing was chosen, as the field must be a number; the provider chooses then."""
 
@@ -213,7 +215,7 @@ def embedding_config(info: EmbeddingInfo) -> WireObject:
         "embedding_endpoint": info.endpoint,
         "embedding_model": info.name,
         "embedding_dim": info.dimensions,
-        "embedding_chunk_size": 300,
+        "embedding_chunk_size": CHUNK_TOKENS,
         "handle": info.handle,
         "batch_size": 32,
         "azure_endpoint": None,

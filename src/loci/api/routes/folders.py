@@ -14,11 +14,13 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.parameters import FileId, FolderId, NewestFirst, OldestFirst, paged
-from loci.api.requests_agents import Body, LongText, Object
+from loci.api.requests_agents import Body, LongText, Object, handle_in
 from loci.api.routes.archives import ArchiveIn
 from loci.api.shapes_files import ChunkShape, FileShape, FolderShape, SizesShape
-from loci.api.wire_files import wire_chunk, wire_file, wire_folder, wire_sizes
+from loci.api.wire_files import WORDS_ONLY, wire_chunk, wire_file, wire_folder, wire_sizes
 from loci.api.wire_messages import WireObject
+from loci.api.wire_values import CHUNK_TOKENS
+from loci.errors import Unprocessable
 from loci.files import holding
 from loci.files.intake import Duplicates, Upload
 from loci.ids import new_id
@@ -74,6 +76,16 @@ class FolderIn(ArchiveIn):
     name: FolderName
     instructions: LongText | None = None
     metadata: Object | None = None
+    embedding_chunk_size: int | None = None
+
+    def check(self) -> None:
+        """Raise Unprocessable for pieces of another size than files are cut into."""
+        for asked in (self.embedding_chunk_size, (self.embedding_config or {}).get("embedding_chunk_size")):
+            if asked not in (None, CHUNK_TOKENS):
+                raise Unprocessable(
+                    f"Files are not cut into pieces of {asked} tokens.",
+                    hint=f"A piece has about {CHUNK_TOKENS}; leave embedding_chunk_size out.",
+                )
 
 
 class FolderChangeIn(Body):
@@ -83,9 +95,12 @@ class FolderChangeIn(Body):
     description: LongText | None = None
     instructions: LongText | None = None
     metadata: Object | None = None
+    embedding_config: Object | None = None
 
     def changed(self, folder: Folder) -> Folder:
-        """The folder with what is named."""
+        """The folder with what is named. Raises Unprocessable for another embedding model."""
+        if self.embedding_config and handle_in(self.embedding_config) not in (folder.embedding, WORDS_ONLY.handle):
+            raise Unprocessable("A folder keeps its embedding model.", hint="Make another folder for another model.")
         fields: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("name", "description", "instructions", "metadata")
@@ -111,6 +126,7 @@ async def list_folders(services: Services, actor: Actor, page: OldestFirst, name
 @two_names(router, "POST", "/{family}", FolderShape)
 async def create_folder(body: FolderIn, services: Services, actor: Actor) -> Response:
     """Make a folder."""
+    body.check()
     handle = body.handle(services.models.default_embedder)
     if handle is not None:
         await services.models.embedder(actor, handle)
