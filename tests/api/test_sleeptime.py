@@ -28,6 +28,7 @@ from tests.sdk.processes import Process, start
 
 FINISH = [call("memory_finish_edits", '{"thinking": "Done."}', "call-finish")]
 HURRY = "update jobs set run_at = '2000-01-01T00:00:00.000000Z' where status = 'pending'"
+RESTED = "update runs set completed_at = '2000-01-01T00:00:00.000000Z' where status = 'failed'"
 BLOCKS = [{"label": "human", "value": "Unknown."}, {"label": "persona", "value": "I am kind."}]
 INCLUDE = ["agent.blocks", "agent.tools", "agent.managed_group"]
 
@@ -62,11 +63,17 @@ async def slept(talk: Talk) -> None:
         while True:
             for task in list(core.runs._tasks):
                 await asyncio.wait({task})
-            await core.store.write(lambda tx: tx.run(HURRY))
+            await core.store.write(lambda tx: (tx.run(HURRY), tx.run(RESTED)))
             await core.jobs.run_due()
             left = await core.store.read(jobs.page, ACTOR, Page(limit_rows=100), active_only=True)
             if not [job for job in left if job.kind == sleeping.KIND]:
                 return
+
+
+async def at_work(talk: Talk, companion_id: str) -> None:
+    """Wait until the sleep-time agent has begun."""
+    while not (await talk.sdk.runs.list(agent_id=companion_id)).items:
+        await talk.live.core.jobs.run_due()
 
 
 async def transcripts(talk: Talk, companion_id: str) -> list[str]:
@@ -157,7 +164,7 @@ async def test_the_answer_does_not_wait_for_it(talk: Talk) -> None:
 async def test_a_model_that_fails_loses_nothing(talk: Talk) -> None:
     made, companion = await a_sleeper(talk, 1)
     start_id = (await group_of(talk, made.id)).last_processed_message_id
-    await talk.say("I like tea.", "Good.", *[[failure(ModelFault.AUTHENTICATION)]] * sleeping.TRIES_MAX)
+    await talk.say("I like tea.", "Good.", *[[failure(ModelFault.AUTHENTICATION)]] * (len(sleeping.RESTS_S) + 1))
     await slept(talk)
     assert (await group_of(talk, made.id)).last_processed_message_id == start_id
     await talk.say("And jam.", "Fine.", noted("Likes tea and jam."), FINISH)
@@ -165,6 +172,68 @@ async def test_a_model_that_fails_loses_nothing(talk: Talk) -> None:
     last = (await transcripts(talk, companion.id))[-1]
     assert ("I like tea." in last, "And jam." in last) == (True, True)
     assert "Likes tea and jam." in (await talk.sdk.agents.blocks.retrieve("human", agent_id=made.id)).value
+
+
+async def test_after_a_failure_it_rests(talk: Talk) -> None:
+    _, companion = await a_sleeper(talk, 1)
+    await talk.say("I like tea.", "Good.", [failure(ModelFault.AUTHENTICATION)])
+    core = talk.live.core
+    for _ in range(3):  # the one that fails, and two looks
+        await core.store.write(lambda tx: tx.run(HURRY))
+        await core.jobs.run_due()
+        for task in list(core.runs._tasks):
+            await asyncio.wait({task})
+    assert [run.status for run in (await talk.sdk.runs.list(agent_id=companion.id)).items] == ["failed"]
+    (job,) = await core.store.read(jobs.page, ACTOR, Page(limit_rows=100), active_only=True)
+    assert 0 < (job.run_at - core.clock.now()).total_seconds() <= sleeping.RESTS_S[0]
+
+
+async def test_what_was_called_off_is_read_with_what_comes_next(talk: Talk) -> None:
+    _, companion = await a_sleeper(talk, 1)
+    await talk.say("I like tea.", "Good.", [Wait(30.0), *FINISH])
+    await at_work(talk, companion.id)
+    await talk.sdk.agents.messages.cancel(companion.id)
+    await slept(talk)
+    await talk.say("And jam.", "Fine.", FINISH)
+    await slept(talk)
+    first, second = await transcripts(talk, companion.id)
+    assert ("tea" in first, "jam" in first, "tea" in second, "jam" in second) == (True, False, True, True)
+
+
+async def test_one_that_was_deleted_comes_again_and_knows_what_was_not_read(talk: Talk) -> None:
+    made, companion = await a_sleeper(talk, 2)
+    await talk.say("I like tea.", "Good.")
+    await talk.sdk.agents.delete(companion.id)
+    await talk.say("And jam.", "Fine.", FINISH)
+    await slept(talk)
+    (new_id,) = (await group_of(talk, made.id)).agent_ids
+    (read,) = await transcripts(talk, new_id)
+    assert ("tea" in read, "jam" in read) == (True, True)
+
+
+async def test_one_that_lost_its_tools_and_blocks_gets_them_back(talk: Talk) -> None:
+    _, companion = await a_sleeper(talk, 1)
+    human = next(block for block in companion.blocks if block.label == "human")
+    await talk.sdk.agents.blocks.detach(human.id, agent_id=companion.id)
+    for tool in companion.tools:
+        if tool.name != "memory_finish_edits":
+            await talk.sdk.agents.tools.detach(tool.id, agent_id=companion.id)
+    await talk.say("I live in Ghent.", "Nice.", noted("Lives in Ghent."), FINISH)
+    await slept(talk)
+    assert (await talk.sdk.blocks.retrieve(human.id)).value == "Unknown.\nLives in Ghent."
+
+
+async def test_one_that_is_talked_with_is_waited_for(talk: Talk) -> None:
+    _, companion = await a_sleeper(talk, 1)
+    talk.plays([Wait(0.5), *FINISH], "Good.", FINISH)
+    visit = asyncio.ensure_future(talk.sdk.agents.messages.create(companion.id, input="How are you?"))
+    while not talk.live.model.requests:
+        await asyncio.sleep(0.005)
+    await talk.say("I like tea.")
+    await talk.live.core.jobs.run_due()
+    await visit
+    await slept(talk)
+    assert [words[:11] for words in await transcripts(talk, companion.id)] == ["How are you", "[Transcript"]
 
 
 async def test_it_is_switched_off_and_on_again(talk: Talk) -> None:
@@ -198,7 +267,7 @@ async def test_an_agent_gets_one_later_and_shares_what_it_gets_later(talk: Talk)
 async def test_it_goes_with_its_agent(talk: Talk) -> None:
     made, companion = await a_sleeper(talk, 1)
     await talk.say("Hello.", "Hi.", [Wait(30.0), *FINISH])
-    await talk.live.core.jobs.run_due()
+    await at_work(talk, companion.id)
     await talk.sdk.agents.delete(made.id)
     assert (await talk.http.get(f"/v1/agents/{companion.id}")).status_code == 404
     assert (await talk.http.get(f"/v1/groups/{made.managed_group.id}")).status_code == 404

@@ -244,14 +244,14 @@ def give_sleep(tx: Transaction, actor: Actor, author: Author, agent: Agent, now:
             project_id=agent.project_id,
         )
         groups.insert(tx, actor, known, now)
-    members = known.agent_ids or (_companion(tx, actor, author, agent, now).id,)
+    members = known.agent_ids or (companion(tx, actor, author, agent, now).id,)
     newest = messages.newest_id(tx, actor, agent.id)
     group = replace(known, agent_ids=members, turns_counter=0, last_processed_message_id=newest)
     groups.update(tx, actor, group)
     return group
 
 
-def _companion(tx: Transaction, actor: Actor, author: Author, agent: Agent, now: datetime) -> Agent:
+def companion(tx: Transaction, actor: Actor, author: Author, agent: Agent, now: datetime) -> Agent:
     """A new agent of the same model that works while this one rests."""
     voice = agent.agent_type is AgentType.VOICE_CONVO
     shared = blocks.blocks_of_agent(tx, actor, agent.id)

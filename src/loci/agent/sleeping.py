@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from loci.agent.creating import companion
+from loci.agent.kinds import kind_of
 from loci.agent.request import NewMessage, RunRequest
 from loci.agent.runs import Runs
+from loci.agent.updating import attach_tool
 from loci.clock import Clock
 from loci.errors import AwaitingApproval, Busy, NotFound
 from loci.jobs.worker import Jobs
-from loci.store import agents, attachments, blocks, groups, messages, turns
+from loci.store import agents, attachments, blocks, groups, messages, tools, turns
 from loci.store.attachments import Attachment
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
@@ -36,7 +39,8 @@ ASKED_BY = "asked_by"
 """Key in the metadata of a run and in the job: the run of the agent after which the work was asked for."""
 NOT_COUNTED = frozenset({RUN_TYPE, "compaction"})
 """Runs that are no turn: nobody spoke."""
-TRIES_MAX = 4
+RESTS_S = (20.0, 120.0, 600.0)
+"""After so long what failed is tried again; after the last time it is left for the next work."""
 LOOK_S = 2.0
 """So soon it is looked whether a run has ended."""
 BUSY_PAUSE_S = 20.0
@@ -94,45 +98,28 @@ class Sleeping:
 
     async def __call__(self, actor: Actor, job: Job) -> datetime | None:
         """Have what was said read; when to look again."""
-        now = self._clock.now()
         try:
-            night = await self._store.write(_night, actor, job.subject_id or "", now)
+            night = await self._store.write(_night, actor, job.subject_id or "", self._clock.now())
         except NotFound:  # deleted in the meantime
             night = None
         if night is None:
             return None
         read_through, more = night.read_through, night.more
         if night.words:
-            try:
-                runs = await self._runs_of(actor, job, night)
-            except Busy:
-                return now + timedelta(seconds=BUSY_PAUSE_S)
-            if any(run.completed_at is None for run in runs):
-                return now + timedelta(seconds=LOOK_S)
+            found = [await self._run_of(actor, job, night, member_id) for member_id in night.group.agent_ids]
+            if waits := [item for item in found if isinstance(item, datetime)]:
+                return min(waits)
+            runs = [item for item in found if isinstance(item, Run)]
             if not runs:
                 return None
             # The first was started first, and so has read the least.
             told = runs[0].metadata
             read_through, more = str(told[READ_THROUGH]), told["more"] is True or told[ASKED_BY] != _asked_by(job)
         await self._store.write(groups.advance, actor, night.group.id, read_through)
-        return now if more else None
+        return self._clock.now() if more else None
 
-    async def _runs_of(self, actor: Actor, job: Job, night: Night) -> list[Run]:
-        """The runs in which the members read this, at work or ended well. Raises Busy."""
-        runs: list[Run] = []
-        for member_id in night.group.agent_ids:
-            try:
-                run = await self._run_of(actor, job, night, member_id)
-            except (AwaitingApproval, NotFound):
-                continue
-            if run.status == "failed":
-                log.warning("sleep-time agent %s fails; what it has not read is kept for the next time", member_id)
-                return []
-            runs.append(run)
-        return runs
-
-    async def _run_of(self, actor: Actor, job: Job, night: Night, member_id: str) -> Run:
-        """The run of one member: the one that has begun, or a new one; a failed one when it failed too often."""
+    async def _run_of(self, actor: Actor, job: Job, night: Night, member_id: str) -> Run | datetime | None:
+        """The run in which a member has read this, or when to look again; None if it reads it at another time."""
         message = NewMessage(
             parts=(Text(night.words),), sender_id=night.agent.id, trust=Trust.OTHER_AGENT, kind=Kind.TRANSCRIPT
         )
@@ -143,14 +130,25 @@ class Sleeping:
             "more": night.more,
             ASKED_BY: _asked_by(job),
         }
-        number = 0
-        while True:
+        now = self._clock.now()
+        for number, rest_s in enumerate((*RESTS_S, 0.0)):
             otid = f"{job.id}:{night.group.last_processed_message_id}:{number}"
             request = RunRequest(messages=(replace(message, otid=otid),), background=True, metadata=metadata)
-            run = (await self._runs.start(actor, member_id, None, request)).run
-            number += 1
-            if run.status != "failed" or number == TRIES_MAX:
-                return run
+            try:
+                run = (await self._runs.start(actor, member_id, None, request)).run
+            except Busy:
+                return now + timedelta(seconds=BUSY_PAUSE_S)
+            except (AwaitingApproval, NotFound):
+                return None
+            if run.completed_at is None:
+                return now + timedelta(seconds=LOOK_S)
+            if run.status != "failed":  # what a person called off is read with what comes next
+                return run if run.status == "completed" else None
+            rested_at = run.completed_at + timedelta(seconds=rest_s)
+            if now < rested_at:
+                return rested_at
+        log.warning("sleep-time agent %s fails; what it has not read is kept for the next time", member_id)
+        return None
 
 
 def _asked_by(job: Job) -> str:
@@ -159,11 +157,14 @@ def _asked_by(job: Job) -> str:
 
 def _night(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> Night | None:
     group = groups.get(tx, actor, group_id)
-    if group.manager_agent_id is None or not group.agent_ids:
+    if group.manager_agent_id is None:
         return None
     agent = agents.get(tx, actor, group.manager_agent_id)
     if not agent.enable_sleeptime:
         return None
+    if not group.agent_ids:
+        group = replace(group, agent_ids=(companion(tx, actor, SYSTEM, agent, now).id,))
+        groups.update(tx, actor, group)
     start = messages.by_ids(tx, actor, [group.last_processed_message_id or ""])
     seq = start[0].seq if start else 0
     heard, last = turns.talk_after(tx, actor, agent.id, seq, MESSAGES_MAX)
@@ -200,11 +201,16 @@ def _transcript(tx: Transaction, actor: Actor, agent: Agent, heard: Sequence[Mes
 
 
 def _share(tx: Transaction, actor: Actor, agent: Agent, group: Group, now: datetime) -> None:
-    """Attach the blocks that the agent has got since."""
+    """Attach the blocks that the agent has got since, and to who has nothing to work with the tools of its kind."""
     shared = blocks.blocks_of_agent(tx, actor, agent.id)
-    for member_id in group.agent_ids:
-        if agents.get(tx, actor, member_id).agent_type.sleeps:
-            held = {block.label for block in blocks.blocks_of_agent(tx, actor, member_id)}
-            for block in shared:
-                if block.label not in held:
-                    attachments.attach(tx, actor, SYSTEM, Attachment(agent_id=member_id, block_id=block.id), now)
+    for member in [agents.get(tx, actor, member_id) for member_id in group.agent_ids]:
+        if not member.agent_type.sleeps:
+            continue
+        held = {block.label for block in blocks.blocks_of_agent(tx, actor, member.id)}
+        for block in shared:
+            if block.label not in held:
+                attachments.attach(tx, actor, SYSTEM, Attachment(agent_id=member.id, block_id=block.id), now)
+        *_, finish = base = kind_of(member.agent_type).base_tools
+        if {tool.name for tool in tools.tools_of_agent(tx, actor, member.id)} <= {finish}:
+            for tool in tools.by_names(tx, actor, base).values():
+                attach_tool(tx, actor, member.id, tool.id, now=now)
