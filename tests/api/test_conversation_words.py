@@ -70,6 +70,23 @@ async def test_a_conversation_without_an_agent_that_lasts(tmp_path):
         assert [agent.id for agent in (await talk.sdk.agents.list()).items] == [talk.agent_id]
 
 
+async def test_the_agent_behind_an_ephemeral_conversation_goes_with_the_last_one(tmp_path):
+    async with talking(tmp_path) as talk:
+        thread = await ask(talk, "ephemeral", {"model": "scripted/default"})
+        await say_in(talk, thread["id"], "Hi", "Hello.")
+        fork = await talk.sdk.conversations.fork(thread["id"], hidden=True)
+        hidden = await talk.http.get("/v1/agents/", params={"show_hidden_agents": True})
+        assert len(hidden.json()) == 2
+        await talk.sdk.conversations.delete(thread["id"])
+        assert contents(await say_in(talk, fork.id, "And here?", "Here too.")) == ["Here too."]
+        await talk.sdk.conversations.delete(fork.id)
+        left = await talk.http.get("/v1/agents/", params={"show_hidden_agents": True})
+        assert [agent["id"] for agent in left.json()] == [talk.agent_id]
+        mine = await talk.sdk.conversations.create(agent_id=talk.agent_id)
+        await talk.sdk.conversations.delete(mine.id)
+        assert (await talk.sdk.agents.retrieve(talk.agent_id)).id == talk.agent_id
+
+
 async def test_a_search_can_be_prepared(tmp_path):
     async with talking(tmp_path) as talk:
         await talk.say("Hi", "Hello.")

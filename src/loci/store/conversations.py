@@ -52,6 +52,9 @@ SET_FIELDS = """
 update conversations set {fields}, updated_at = :now
 where id = :id and organization_id = :organization_id and deleted_at is null"""
 DELETE = "update conversations set deleted_at = :now where id = :id and organization_id = :organization_id"
+COUNT_OPEN = """
+select count(*) as n from conversations
+where agent_id = :agent_id and organization_id = :organization_id and is_default = 0 and deleted_at is null"""
 RESTORE = """
 update conversations set deleted_at = null
 where id = :id and organization_id = :organization_id and deleted_at is not null"""
@@ -200,6 +203,12 @@ def delete(tx: Transaction, actor: Actor, conversation_id: str, now: datetime) -
         raise Busy(run_id=conversation.busy_run_id)
     turns.forget_conversation(tx, actor, conversation_id)
     tx.run(DELETE, {"id": conversation_id, "organization_id": actor.organization_id, "now": time_text(now)})
+
+
+def count_open(tx: Transaction, actor: Actor, agent_id: str) -> int:
+    """How many threads an agent has besides its main one."""
+    row = tx.one(COUNT_OPEN, {"agent_id": agent_id, "organization_id": actor.organization_id})
+    return 0 if row is None else integer(row, "n")
 
 
 def restore(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation:

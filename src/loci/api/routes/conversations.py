@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from loci.agent.apart import blocks_named, create_thread
-from loci.agent.creating import NewAgent, create
+from loci.agent.creating import NewAgent, author_of, planned, put
 from loci.agent.forking import fork
 from loci.agent.settings import merged
 from loci.agent.updating import recompile_now
@@ -18,6 +18,7 @@ from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage
 from loci.api.parameters import ConversationId, NewestFirst
 from loci.api.requests_agents import INTEGER_MAX, Body, LongText, Name, Names
+from loci.api.routes.agents import forget_agent
 from loci.api.routes.messages import AskedPage, AskedView, CompactIn, compacted, page_of_thread
 from loci.api.routes.runs import StreamIn, told_again
 from loci.api.threads import thread_of
@@ -90,6 +91,9 @@ async def create_conversation(
     return json_answer(wire_conversation(made, []))
 
 
+EPHEMERAL = "Ephemeral conversation"
+
+
 class EphemeralIn(ConversationIn):
     """A conversation without an agent that lasts: what an agent would bring."""
 
@@ -102,7 +106,7 @@ async def create_ephemeral_conversation(body: EphemeralIn, services: Services, a
     if body.model is not None:
         await services.models.model(actor, body.model)
     wanted = NewAgent(
-        name="Ephemeral conversation",
+        name=EPHEMERAL,
         system=body.system,
         model=body.model,
         model_settings=merged(ModelSettings(), body.model_settings or {}),
@@ -112,7 +116,7 @@ async def create_ephemeral_conversation(body: EphemeralIn, services: Services, a
         hidden=True,
         metadata={"ephemeral": True},
     )
-    agent = (await create(services.kit, actor, wanted)).agent
+    agent = await planned(services.kit, actor, wanted)
     now = services.clock.now()
     thread = Conversation(
         id=new_id("conv"),
@@ -124,8 +128,12 @@ async def create_ephemeral_conversation(body: EphemeralIn, services: Services, a
         hidden=body.hidden,
         created_at=now,
     )
-    made = await services.store.write(_create, actor, thread, (), now)
-    return json_answer({**wire_conversation(made, []), "agent_id": None})
+
+    def made(tx: Transaction) -> Conversation:
+        put(tx, actor, author_of(actor), wanted, agent)
+        return create_thread(tx, actor, thread, (), now)
+
+    return json_answer({**wire_conversation(await services.store.write(made), []), "agent_id": None})
 
 
 def _checked(body: ConversationIn) -> JsonObject | None:
@@ -211,9 +219,20 @@ def _update(tx: Transaction, actor: actors.Actor, conversation_id: str, body: Co
 
 @router.delete("/conversations/{conversation_id}")
 async def delete_conversation(conversation_id: ConversationId, services: Services, actor: Actor) -> Response:
-    """Put a conversation away: no list and no search shows it, and nothing that was said in it is lost."""
-    await services.store.write(conversations.delete, actor, conversation_id, services.clock.now())
+    """Put a conversation away: no list and no search shows it, and nothing that was said in it is lost. With the last
+    one of a hidden agent that stands behind ephemeral conversations, that agent is forgotten.
+    """
+    agent_id = await services.store.write(_put_away, actor, conversation_id, services.clock.now())
+    if agent_id is not None:
+        await forget_agent(services, actor, agent_id)
     return json_answer(None)
+
+
+def _put_away(tx: Transaction, actor: actors.Actor, conversation_id: str, now: datetime) -> str | None:
+    agent = agents.get(tx, actor, conversations.get(tx, actor, conversation_id).agent_id)
+    conversations.delete(tx, actor, conversation_id, now)
+    made_for_it = agent.hidden and agent.metadata.get("ephemeral") is True and agent.name == EPHEMERAL
+    return agent.id if made_for_it and not conversations.count_open(tx, actor, agent.id) else None
 
 
 @router.post("/conversations/{conversation_id}/restore")
