@@ -2,18 +2,105 @@
 journal, the search finds the new words, and every window that holds it is read anew.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
-from loci.errors import Busy, VersionConflict
+import orjson
+
+from loci.errors import BadRequest, Busy, NotFound, Unprocessable, VersionConflict
 from loci.store import conversations, journal, messages, turns
 from loci.store.base import Transaction
 from loci.store.parts import part_from_json, part_to_json
+from loci.store.rows import load_object
 from loci.types.actor import Actor
 from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Author, JournalEntry, Subject
-from loci.types.messages import Message, Part
+from loci.types.messages import Kind, Message, Part, Reasoning, Role, Text, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class NewWords:
+    """What a message shall consist of, if it is one of this role; None for whichever it has."""
+
+    parts: tuple[Part, ...]
+    role: Role | None
+
+
+Edit: TypeAlias = NewWords | Reasoning
+
+
+def edit(
+    tx: Transaction, actor: Actor, author: Author, place: tuple[str, Collection[str]], new: Edit, now: datetime
+) -> Message:
+    """Have a message, by its id and the agents one of which it is of, say or think something else.
+
+    Raises NotFound, Busy, and BadRequest or Unprocessable for what cannot be edited this way.
+    """
+    message_id, agent_ids = place
+    message = messages.get(tx, actor, message_id)
+    if message.agent_id not in agent_ids:
+        raise NotFound(f"There is no message {message_id} here.")
+    changed = replace(message, parts=_edited(message, new))
+    reword(tx, actor, author, changed, now)
+    return changed
+
+
+def _edited(message: Message, new: Edit) -> tuple[Part, ...]:
+    if message.kind is Kind.SYSTEM_PROMPT:
+        raise BadRequest(
+            "The system prompt is compiled from the agent's instructions and its blocks.", hint="Change those instead."
+        )
+    if message.kind is not Kind.PLAIN or message.role not in {Role.SYSTEM, Role.USER, Role.ASSISTANT}:
+        raise BadRequest("Only what was said or thought can be edited: no summaries, tool results, or approvals.")
+    if isinstance(new, Reasoning):
+        return _in_place(message, new)
+    if new.role not in (None, message.role):
+        raise BadRequest(f"Message {message.id} is of the role '{message.role}', not '{new.role}'.")
+    if message.role is not Role.ASSISTANT:
+        return new.parts
+    texts = [part.text for part in new.parts if isinstance(part, Text)]
+    if len(texts) < len(new.parts):
+        raise Unprocessable("What an agent says is made of texts alone.")
+    return _said(message, "\n".join(texts))
+
+
+def _said(message: Message, words: str) -> tuple[Part, ...]:
+    """The message with these words instead of its own, which older kinds of agents say by calling a tool."""
+    if message.text:
+        return _in_place(message, Text(words))
+    for number, part in enumerate(message.parts):
+        if isinstance(part, ToolCall) and part.name == turns.SPEECH_TOOL:
+            arguments = orjson.dumps({**_arguments(part), "message": words}).decode()
+            call = replace(part, arguments=arguments, signature=None, provider=None)
+            return (*message.parts[:number], call, *message.parts[number + 1 :])
+    raise BadRequest(f"In message {message.id} the agent says nothing that could be edited.")
+
+
+def _arguments(call: ToolCall) -> JsonObject:
+    try:
+        return load_object(call.arguments)
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _in_place(message: Message, new: Text | Reasoning) -> tuple[Part, ...]:
+    """The parts with `new` where the first text of its kind stood, and the others of that kind gone.
+
+    The new text has no signature: those of a provider hold for the text that it wrote.
+    """
+    old = [
+        part
+        for part in message.parts
+        if isinstance(part, Text | Reasoning)
+        and type(part) is type(new)
+        and part.text
+        and (isinstance(part, Text) or part.native)
+    ]
+    if not old:
+        raise BadRequest(f"Message {message.id} has no thoughts of its own that could be edited.")
+    return tuple(new if part is old[0] else part for part in message.parts if part is old[0] or part not in old)
 
 
 def reword(

@@ -26,9 +26,9 @@ from loci.api.wire_events import RunTeller, Telling, wire_answer
 from loci.api.wire_groups import wire_group
 from loci.api.wire_messages import View, WireObject
 from loci.api.wire_requests import SendIn, run_request, telling_of, view_of
-from loci.errors import NotFound, Unprocessable
+from loci.errors import Unprocessable
 from loci.ids import new_id
-from loci.store import agents, groups, messages
+from loci.store import agents, groups
 from loci.store.base import Transaction
 from loci.store.groups import GroupFilter
 from loci.store.messages import MessageFilter
@@ -209,10 +209,7 @@ async def modify_group_message(
 ) -> Response:
     """Change what a message of an agent of the group says."""
     group = await services.store.read(groups.get, actor, group_id)
-    message = await services.store.read(messages.get, actor, message_id)
-    if message.agent_id not in (*group.agent_ids, group.manager_agent_id):
-        raise NotFound(f"Message {message_id} is of no agent of group {group_id}.")
-    return await edited(services, actor, message.agent_id, message_id, body)
+    return await edited(services, actor, {*group.agent_ids, group.manager_agent_id or ""}, message_id, body)
 
 
 @router.patch("/groups/{group_id}/reset-messages")

@@ -139,7 +139,7 @@ async def modify_message(
     agent_id: AgentId, message_id: MessageId, body: EditIn, services: Services, actor: Actor
 ) -> Response:
     """Change what a message of an agent says. What it said before stays in the journal, and can be brought back."""
-    return await edited(services, actor, agent_id, message_id, body)
+    return await edited(services, actor, [agent_id], message_id, body)
 
 
 @router.post("/agents/{agent_id}/messages/cancel")
