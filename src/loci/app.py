@@ -11,17 +11,17 @@ from pathlib import Path
 import httpx2
 from fastapi import FastAPI
 
-from loci.agent import sleeping
+from loci.agent import rounds, sleeping
 from loci.agent.colleagues import Colleagues
 from loci.agent.runs import Runs
 from loci.agent.tracing import TraceBounds, Traces
 from loci.agent.turn import CALLS_MAX, Kit
-from loci.api import batching, scheduling
-from loci.api.callbacks import Callbacks
+from loci.api import batching, callbacks, scheduling
 from loci.api.core import Core
 from loci.api.keyring import Keyring
 from loci.api.server import create_app
 from loci.api.streams import Streams
+from loci.api.wire_groups import group_request
 from loci.clock import Clock, SystemClock
 from loci.config import LOOPBACK, NO_WALLS, Account, SandboxSettings, Settings
 from loci.errors import BadRequest
@@ -77,6 +77,7 @@ class Doubles:
     models: Models | None = None
     clock: Clock = field(default_factory=SystemClock)
     store: Store | None = None
+    door: Door = field(default_factory=Door)
 
 
 def build(settings: Settings, doubles: Doubles | None = None) -> FastAPI:
@@ -113,12 +114,11 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
     await store.open()
     registry, vault = build_models(settings, clock=clock), Vault(settings.home)
     brought = BroughtModels(registry, _provider_outside(settings, clock, store, vault))
-    core = _assemble(settings, clock, store, vault, brought, doubles.models or brought)
-    callbacks = Callbacks(core.door, clock)
+    core = _assemble(settings, doubles, store, vault, brought)
     background = Background(core)
     try:
         await store.write(_ensure, core)
-        core.runs.observers += [core.streams.observe, callbacks.observe]
+        core.runs.observers.append(core.streams.observe)
         core.runs.after_run.append(background.after_run)
         core.streams.open()
         core.traces.open()
@@ -127,6 +127,8 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.runs.resume()
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         core.jobs.register(sleeping.KIND, sleeping.Sleeping(store, core.runs, clock))
+        core.jobs.register(callbacks.KIND, core.callbacks, attempts_max=callbacks.ATTEMPTS_MAX)
+        core.jobs.register(rounds.KIND, core.rounds, at_once=rounds.AT_ONCE)
         await core.intake.open()
         await core.memfs.open()
         work = batching.Batches(core)
@@ -143,7 +145,6 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         await core.recall.close()
         await core.archive.close()
         await core.mcp.close()
-        await callbacks.close()
         await core.streams.close()
         await core.source_tools.close()
         await brought.aclose()
@@ -158,12 +159,11 @@ def _ensure(tx: Transaction, core: Core) -> None:
         ensure_builtins(tx, Actor(organization_id=organization.id), SYSTEM, core.builtins, now)
 
 
-def _assemble(
-    settings: Settings, clock: Clock, store: Store, vault: Vault, brought: BroughtModels, models: Models
-) -> Core:
+def _assemble(settings: Settings, doubles: Doubles, store: Store, vault: Vault, brought: BroughtModels) -> Core:
+    clock, models, door = doubles.clock, doubles.models or brought, doubles.door
     recall, archive = Recall(store, models, clock), ArchiveSearch(store, models, clock)
     folder_search, jobs = FolderSearch(store, models, clock), Jobs(store, clock)
-    door = Door()
+    calling = callbacks.Callbacks(door, jobs)
     source_tools = _source_tools(settings, clock, store, vault)
     builtins: dict[str, BuiltinTool] = {
         **CORE_BUILTINS,
@@ -188,9 +188,9 @@ def _assemble(
         runner=runner,
         limits=limits,
         after_turn=sleeping.Counting(jobs),
+        call_back=calling.run_ended,
         calls=deque(maxlen=CALLS_MAX) if settings.traces.kept else None,
     )
-    bounds = TraceBounds(kept_s=settings.traces.kept_days * DAY_S, kept_bytes=settings.traces.kept_bytes)
     runs = Runs(kit)
     # These tools start runs, and runs use tools: they join the others as soon as there are runs.
     builtins.update(agent_builtins(Colleagues(store, runs)))
@@ -202,8 +202,10 @@ def _assemble(
         brought=brought,
         kit=kit,
         runs=runs,
+        callbacks=calling,
+        rounds=rounds.Rounds(store, runs, jobs, clock, group_request),
         jobs=jobs,
-        traces=Traces(kit, bounds),
+        traces=Traces(kit, _trace_bounds(settings)),
         streams=Streams(store, clock, retention_s=settings.stream_retention_s),
         recall=recall,
         archive=archive,
@@ -217,6 +219,10 @@ def _assemble(
         memfs=Repositories(store, clock, settings.home / "git"),
         keyring=Keyring(store, clock),
     )
+
+
+def _trace_bounds(settings: Settings) -> TraceBounds:
+    return TraceBounds(kept_s=settings.traces.kept_days * DAY_S, kept_bytes=settings.traces.kept_bytes)
 
 
 def _source_tools(settings: Settings, clock: Clock, store: Store, vault: Vault) -> SourceRunner:

@@ -1,11 +1,11 @@
 """A database with one agent and one conversation, and runs in it that are made by hand."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from loci.agent.runs import LiveRun
 from loci.store import conversations, runs
 from loci.store.base import Transaction
 from loci.store.sqlite import SQLiteStore
@@ -93,28 +93,9 @@ async def end_run(store: SQLiteStore, run: Run, end: RunEnded, at: Any = AT) -> 
     await store.write(runs.update, ACTOR, done)
 
 
-class HandMadeRun:
+class HandMadeRun(LiveRun):
     """A run whose events come when the test says so."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.thinks_in_calls = False
-        self._events: list[Event] = []
-        self._more = asyncio.Event()
-
     def say(self, *events: Event) -> None:
-        self._events += events
-        self._more.set()
-        self._more = asyncio.Event()
-
-    async def follow(self, start: int = 0) -> AsyncGenerator[Sequence[Event]]:
-        while True:
-            more = self._more
-            batch = self._events[start:]
-            if batch:
-                start += len(batch)
-                yield batch
-                if isinstance(batch[-1], RunEnded):
-                    return
-            else:
-                await more.wait()
+        for event in events:
+            self.emit(event)

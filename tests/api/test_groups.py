@@ -1,22 +1,28 @@
 """Groups of agents: who speaks next, what each of them hears, and what is kept."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from letta_client import Letta
 
 from loci.agent.rounds import DYNAMIC_TURNS, Circle, Said, next_speakers
 from loci.errors import ModelFault
+from loci.model.script import Wait
 from loci.model.scripted import failure
 from loci.types.agents import Agent, AgentType
 from loci.types.groups import Group, GroupType
+from loci.types.messages import Text
 from tests.api.clients import MISSING
-from tests.api.talk import Talk, talking
+from tests.api.talk import Talk, call, talking
+from tests.sdk.processes import Process, start
 
 
 @pytest.fixture
@@ -115,6 +121,104 @@ async def test_a_model_that_fails_ends_it_with_the_cause(talk: Talk) -> None:
     answer = await say(talk, group_id, "Hello.", [failure(ModelFault.AUTHENTICATION)])
     assert (answer.status_code >= 400, answer.json()["error"]["type"]) == (True, "llm_authentication")
     assert spoken(await say(talk, group_id, "Hello?", "Yes.", "Yes."))[0] == ("Ada", "Yes.")
+
+
+async def all_said(talk: Talk, group_id: str, count: int) -> list[str]:
+    """What the agents of a group have said, once there is so much of it."""
+    async with asyncio.timeout(20):
+        while True:
+            listed = await talk.http.get(f"/v1/groups/{group_id}/messages", params={"limit": 100, "order": "asc"})
+            said = [item["content"] for item in listed.json() if item["message_type"] == "assistant_message"]
+            if len(said) >= count:
+                return said
+            await asyncio.sleep(0.01)
+
+
+async def test_they_go_on_when_nobody_stays(talk: Talk) -> None:
+    group_id, _ = await a_group(talk, "Ada", "Bo", "Cy")
+    talk.plays("I am Ada.", [Wait(0.2), Text("I am Bo.")], "I am Cy.")
+    path = f"/v1/groups/{group_id}/messages/stream"
+    async with talk.http.stream("POST", path, json={"input": "Hello."}) as answer:
+        async for line in answer.aiter_lines():
+            if "I am Ada." in line:
+                break
+    assert await all_said(talk, group_id, 3) == ["I am Ada.", "I am Bo.", "I am Cy."]
+
+
+async def test_they_hear_one_person_at_a_time(talk: Talk) -> None:
+    group_id, _ = await a_group(talk, "Ada", "Bo")
+    first = asyncio.ensure_future(say(talk, group_id, "Hello.", [Wait(0.3), Text("I am Ada.")], "I am Bo."))
+    while not talk.live.model.requests:
+        await asyncio.sleep(0.005)
+    assert (await say(talk, group_id, "Me too!")).status_code == 409
+    assert spoken(await first) == [("Ada", "I am Ada."), ("Bo", "I am Bo.")]
+    assert len(spoken(await say(talk, group_id, "Now me.", "Yes.", "Yes."))) == 2
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_who_cannot_speak_is_told_of_once_and_holds_nobody_up(talk: Talk, streaming: bool) -> None:
+    lead = (await talk.sdk.agents.create(name="Lead", include_base_tools=False)).id
+    group_id, (_, bo) = await a_group(talk, "Ada", "Bo", manager_type="supervisor", manager_agent_id=lead)
+    rule = {"type": "requires_approval", "tool_name": "roll_dice"}
+    tool = await talk.sdk.tools.create(source_code='def roll_dice() -> str:\n    """Roll."""\n    return \'4\'\n')
+    await talk.sdk.agents.update(bo, tool_ids=[tool.id], tool_rules=[rule])
+
+    def whoever(request: Any) -> Any:
+        return [call("roll_dice", "{}")] if request.messages[-1].agent_id == bo else "Red."
+
+    assert (await say(talk, group_id, "Play.", "Do it.", whoever, whoever, "Well.")).status_code == 200
+    talk.plays("Once more.", "Blue.", "Blue it is.")
+    body = {"messages": [{"role": "user", "content": "Again."}], "streaming": streaming}
+    answer = await talk.http.post(f"/v1/groups/{group_id}/messages", json=body)
+    if streaming:
+        lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+        events = [orjson.loads(line) for line in lines[:-1]]
+        assert [item["error_type"] for item in events if item["message_type"] == "error_message"] == [
+            "AwaitingApproval"
+        ]
+        said = [(item["name"], item["content"]) for item in events if "content" in item]
+    else:
+        said = spoken(answer)
+    assert said == [("Lead", "Once more."), ("Ada", "Blue."), ("Lead", "Blue it is.")]
+
+
+@pytest.fixture
+def processes() -> Iterator[list[Process]]:
+    running: list[Process] = []
+    yield running
+    for process in running:
+        process.kill()
+
+
+def test_after_a_crash_the_others_speak_and_nobody_twice(tmp_path: Path, processes: list[Process]) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    processes.append(start(home))
+    with Letta(base_url=processes[0].url, api_key="x", max_retries=0) as client:
+        ids = [client.agents.create(name=name).id for name in ("Ada", "Bo")]
+        asked = {"agent_ids": ids, "description": "x", "manager_config": {"manager_type": "round_robin"}}
+        group_id: str = client.post("/v1/groups/", body=asked, cast_to=dict[str, Any])["id"]
+        path = f"{processes[0].url}/v1/groups/{group_id}/messages/stream"
+        with httpx2.stream("POST", path, json={"input": "@wait 1\n@say Mine."}):
+            while not client.runs.list(agent_id=ids[0]).items:
+                pass
+            processes[0].kill()
+
+    processes.append(start(home))
+    with Letta(base_url=processes[1].url, api_key="x") as client:
+        runs: list[str | None] = []
+        while runs != ["completed"]:
+            runs = [run.status for run in client.runs.list(agent_id=ids[1])]
+            assert runs in ([], ["running"], ["completed"])
+        assert [run.status for run in client.runs.list(agent_id=ids[0])] == ["completed"]
+        again: Any = client.post(f"/v1/groups/{group_id}/messages", body={"input": "@say Yours."}, cast_to=object)
+        assert [item["name"] for item in again["messages"] if item["message_type"] == "assistant_message"] == [
+            "Ada",
+            "Bo",
+        ]
+        listed: Any = client.get(f"/v1/groups/{group_id}/messages?limit=100&order=asc", cast_to=object)
+        heard = [item["content"] for item in listed if item["message_type"] == "user_message"]
+        assert len(heard) == 8  # each time: to Ada what is asked, to Bo that and what Ada said, to Ada what Bo said
 
 
 async def test_groups_are_changed_shared_with_and_forgotten(talk: Talk) -> None:

@@ -69,7 +69,7 @@ class Browser:
 
 def stream_of(live: HandMadeRun, clock: FakeClock, *, pings: bool = False, tokens: bool = False) -> EventStream:
     teller = RunTeller(RUN, Telling(tokens=tokens), clock.now)
-    return EventStream(told(live.follow(), teller), clock, Pings(run_id=RUN, interval_s=20) if pings else None)
+    return EventStream(told(live, teller.tell), clock, Pings(run_id=RUN, interval_s=20) if pings else None)
 
 
 async def test_the_bytes_of_a_short_run():

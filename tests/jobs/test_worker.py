@@ -70,6 +70,24 @@ async def test_a_job_is_done_once_with_its_payload(store: Store, clock: FakeCloc
     assert await status(store, job_id) == ("completed", 1, None)
 
 
+async def test_a_job_is_done_in_the_name_of_whoever_asked(store: Store, clock: FakeClock) -> None:
+    ada, bo = (Actor(user_id=f"user-{name}") for name in ("ada", "bo"))
+    seen: list[Actor] = []
+
+    async def dig(actor: Actor, job: Job) -> None:
+        seen.append(actor)
+
+    work = Jobs(store, clock)
+    work.register("dig", dig)
+    await ask(store, work, NewJob(kind="dig", subject_id="hole-1"), actor=ada)
+    await work.run_due()
+    job_id = await ask(store, work, NewJob(kind="dig", subject_id="hole-1"), actor=ada)
+    assert await ask(store, work, NewJob(kind="dig", subject_id="hole-1"), actor=bo) == job_id  # joined: the last one's
+    await work.run_due()
+    assert seen == [ada, bo]
+    assert (await store.read(jobs.get, ME, job_id)).created_by == "user-bo"
+
+
 async def test_work_asked_for_in_a_transaction_that_fails_is_not_done(store: Store, clock: FakeClock) -> None:
     diary = Diary()
     work = working(store, clock, diary)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from loci.agent.toolcalls import Prepared
 from loci.agent.turn import Turn, Work
-from loci.errors import MODEL_FAULT_STATUS, ModelFault
+from loci.errors import MODEL_FAULT_STATUS, LociError, ModelFault
 from loci.model.base import Failed
 from loci.tools import rules
 from loci.types.messages import ToolResult
@@ -89,6 +89,17 @@ def _bounded(turn: Turn, results: Sequence[ToolResult]) -> Decision | None:
 
 def _ending(reason: StopReason, error_type: str, message: str, detail: str) -> Ending:
     return Ending(reason=reason, error_type=error_type, message=message, detail=detail, status_code=400)
+
+
+def broken(error: LociError) -> Ending:
+    """The end that an error of ours means."""
+    return Ending(
+        reason=StopReason.ERROR,
+        error_type=type(error).__name__,
+        message=error.message,
+        detail=error.advice,
+        status_code=error.status,
+    )
 
 
 def failed(failure: Failed) -> Ending:

@@ -19,7 +19,7 @@ from loci.tools import rules
 from loci.tools.arguments import parse_arguments
 from loci.types.events import Delta, MessageStored, RunEnded, StepEnded
 from loci.types.messages import Message, Part, Reasoning, Role, ToolCall, Trust
-from loci.types.runs import Ending, StopReason
+from loci.types.runs import Ending
 
 _FLUSHES_MAX = 2
 
@@ -35,17 +35,7 @@ async def run(turn: Turn, kit: Kit) -> RunEnded:
     except Stopped as stopped:
         ending = await end(turn, kit, stopped.ending)
     except LociError as error:
-        ending = await end(
-            turn,
-            kit,
-            Ending(
-                reason=StopReason.ERROR,
-                error_type=type(error).__name__,
-                message=error.message,
-                detail=error.advice,
-                status_code=error.status,
-            ),
-        )
+        ending = await end(turn, kit, deciding.broken(error))
     return RunEnded(
         run_id=turn.run.id,
         ending=ending,
@@ -58,7 +48,7 @@ async def run(turn: Turn, kit: Kit) -> RunEnded:
 async def end(turn: Turn, kit: Kit, ending: Ending) -> Ending:
     """End the run outside of a step."""
     now, at_s = kit.clock.now(), kit.clock.monotonic_s()
-    turn.run, new = await kit.store.write(saving.save_ending, turn, ending, now, at_s)
+    turn.run, new = await kit.store.write(saving.save_ending, kit, turn, ending, now, at_s)
     turn.window.add(new)
     turn.window.version += 1
     for message in new:

@@ -60,7 +60,7 @@ def open_run(tx: Transaction, kit: Kit, actor: Actor, run: Run, request: RunRequ
         turn.replies = _replies(tx, turn)
     elif left := turn.window.open_calls():
         new.append(_closed(tx, turn, left, now))
-    new += [_message(turn, item, now) for item in request.messages]
+    new += [message_of(turn, item, now) for item in request.messages]
     runs.insert(tx, actor, run)
     messages.insert(tx, actor, new)
     conversations.claim(tx, actor, run.conversation_id, run.id, now)
@@ -182,7 +182,8 @@ def _no_prompt(conversation: Conversation) -> Message:
     )
 
 
-def _message(turn: Turn, item: NewMessage, now: datetime) -> Message:
+def message_of(turn: Turn, item: NewMessage, now: datetime) -> Message:
+    """A message of the run."""
     return Message(
         id=new_id("message"),
         role=item.role,
@@ -293,14 +294,5 @@ def _closed(tx: Transaction, turn: Turn, left: tuple[Message, Sequence[ToolCall]
 
 def tool_message(turn: Turn, results: Sequence[ToolResult], step_id: str | None, now: datetime) -> Message:
     """The message that carries the results of one step's calls."""
-    return Message(
-        id=new_id("message"),
-        role=Role.TOOL,
-        trust=Trust.TOOL,
-        parts=tuple(results),
-        created_at=now,
-        agent_id=turn.run.agent_id,
-        conversation_id=turn.conversation.id,
-        run_id=turn.run.id,
-        step_id=step_id,
-    )
+    told = NewMessage(role=Role.TOOL, trust=Trust.TOOL, parts=tuple(results))
+    return replace(message_of(turn, told, now), step_id=step_id)

@@ -11,7 +11,9 @@ from datetime import datetime
 
 from loci.agent import context, saving
 from loci.agent.compile import time_text
+from loci.agent.opening import message_of
 from loci.agent.prompts import PRESSURE_WARNING, summary_prompt
+from loci.agent.request import NewMessage
 from loci.agent.turn import Kit, Stopped, Turn
 from loci.clock import zone_named
 from loci.errors import MODEL_FAULT_STATUS, ModelFault, NotFound, ProviderUnusable
@@ -245,16 +247,9 @@ def _summary_message(
     turn: Turn, plan: CompactionPlan, words: str, written_by: str, stats: JsonObject, *, now: datetime
 ) -> Message:
     when = time_text(now, turn.bundle.agent.timezone)
-    return Message(
-        id=new_id("message"),
-        role=Role.USER,
-        kind=Kind.SUMMARY,
-        trust=Trust.AGENT,
-        parts=(Text(compaction.summary_text(words, when)),),
-        created_at=now,
-        agent_id=turn.run.agent_id,
-        conversation_id=turn.conversation.id,
-        run_id=turn.run.id,
+    told = NewMessage(kind=Kind.SUMMARY, trust=Trust.AGENT, parts=(Text(compaction.summary_text(words, when)),))
+    return replace(
+        message_of(turn, told, now),
         model=written_by,
         extra={
             "summary": words,

@@ -1,26 +1,39 @@
-"""A group of agents in conversation: who speaks next is a pure function, and one driver lets each speak.
+"""A group of agents in conversation: who speaks next is a pure function, and one job lets each speak.
 
 Each agent speaks in an ordinary run, in a thread of its own that belongs to the group. It is told what the others said
 since it was heard last; what it missed at the end is put into its thread, so that it knows when the group goes on.
+After a crash the job begins anew: by the otids of what it says it finds the runs that it began.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from loci.agent.colleagues import answer_of
+from loci.agent.deciding import broken
 from loci.agent.request import NewMessage, RunRequest
 from loci.agent.runs import LiveRun, Runs
 from loci.clock import Clock
-from loci.errors import BadRequest, NotFound
+from loci.errors import BadRequest, Busy, GivenUp, LociError, NotFound
 from loci.ids import new_id
-from loci.store import agents, conversations, groups, messages
+from loci.jobs.worker import FINAL_STATUS, Jobs
+from loci.store import agents, conversations, groups, jobs, messages
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
 from loci.types.agents import Agent, Conversation
+from loci.types.events import RunEnded
 from loci.types.groups import Group, GroupType
+from loci.types.jobs import Job, NewJob
+from loci.types.json import JsonObject
 from loci.types.messages import Message, Role, Text, Trust
+from loci.types.runs import Run
+from loci.types.usage import Usage
 
+KIND = "group.talk"
+AT_ONCE = 64
+"""So many groups talk at once; others wait."""
 DYNAMIC_TURNS = 10
 TERMINATION_TOKEN = "DONE!"  # noqa: S105  a word, not a secret
 
@@ -30,6 +43,9 @@ _INSTRUCT = "[You lead a group: {all}. What you answer now goes to all of them. 
 _CONCLUDE = "[These are the answers of your group. Answer the person now.]"
 
 _GO_ON = "[Nobody else has said anything. It is your turn again.]"
+
+Turns: TypeAlias = AsyncGenerator[tuple[Agent, LiveRun]]
+_News: TypeAlias = asyncio.Queue[tuple[Agent, LiveRun] | LociError | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +96,90 @@ def _chosen(circle: Circle, said: Sequence[Said]) -> str:
 
 
 class Rounds:
-    """Conversations of groups, over the runs of this process."""
+    """Conversations of groups, as jobs over the runs of this process. `read` makes a request of what a job keeps."""
 
-    def __init__(self, store: Store, runs: Runs, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, runs: Runs, work: Jobs, clock: Clock, read: Callable[[JsonObject], RunRequest]
+    ) -> None:
         self._store = store
         self._runs = runs
+        self._jobs = work
         self._clock = clock
+        self._read = read
+        self._listening: dict[str, _News] = {}
 
-    async def circle(self, actor: Actor, group_id: str) -> Circle:
-        """A group that can talk. Raises NotFound, BadRequest."""
-        return await self._store.write(_circle, actor, group_id, self._clock.now())
+    async def talk(self, actor: Actor, group_id: str, asked: JsonObject) -> Turns:
+        """Say something to a group: the runs of those who speak, as they begin. They go on when nobody stays.
 
-    async def talk(self, actor: Actor, circle: Circle, asked: RunRequest) -> AsyncGenerator[tuple[Agent, LiveRun]]:
-        """The runs of those who speak, as they begin; each goes on alone when nobody stays. Raises as `Runs.start`."""
+        Raises NotFound, BadRequest, Busy while the group talks; and on the way what ends it.
+        """
+        news: _News = asyncio.Queue()
+        await self._store.write(self._begin, actor, group_id, asked, news)
+        return _turns(news)
+
+    def _begin(self, tx: Transaction, actor: Actor, group_id: str, asked: JsonObject, news: _News) -> None:
+        now = self._clock.now()
+        _circle(tx, actor, group_id, now)
+        if jobs.is_open(tx, KIND, group_id):
+            raise Busy("The group is talking already.")
+        self._jobs.enqueue(tx, actor, NewJob(kind=KIND, subject_id=group_id, payload=asked), now)
+        self._listening[group_id] = news
+
+    async def __call__(self, actor: Actor, job: Job) -> None:
+        """Let the agents of a group speak, from where they were interrupted, and tell whoever listens."""
+        news: _News = self._listening.pop(job.subject_id or "", None) or asyncio.Queue()
+        last: LociError | None = GivenUp(job.id)
+        try:
+            circle = await self._store.write(_circle, actor, job.subject_id or "", self._clock.now())
+            await self._speak(actor, circle, job, news)
+            last = None
+        except LociError as error:
+            last = error
+            raise
+        finally:
+            news.put_nowait(last)
+
+    async def _speak(self, actor: Actor, circle: Circle, job: Job, news: _News) -> None:
+        asked = self._read(job.payload)
+        talk_id = asked.messages[0].otid or job.id
         said: list[Said] = []
         heard: dict[str, int] = {}
         while speakers := next_speakers(circle, said):
             lives: list[LiveRun] = []
             for agent_id in speakers:
                 own = () if agent_id in heard else asked.messages
-                news = _news(circle, agent_id, said[heard.get(agent_id, 0) :])
-                heard_now = (*own, *news, *_part(circle, agent_id, len(said)))
-                request = replace(asked, messages=heard_now or (_note(_GO_ON),))
-                lives.append(await self._runs.start(actor, agent_id, circle.threads[agent_id], request))
-                heard[agent_id] = len(said)
-            for agent_id, live in zip(speakers, lives, strict=True):
-                yield circle.agents[agent_id], live
+                others = _news(circle, agent_id, said[heard.get(agent_id, 0) :])
+                first, *rest = [*own, *others, *_part(circle, agent_id, len(said))] or [_note(_GO_ON)]
+                first = replace(first, otid=first.otid or f"{talk_id}:{len(said)}")
+                live = await self._start(actor, circle, agent_id, replace(asked, messages=(first, *rest)))
+                if live.run.id:
+                    heard[agent_id] = len(said)
+                lives.append(live)
+                news.put_nowait((circle.agents[agent_id], live))
             words = [(await answer_of(live))[0] for live in lives]
             said += map(Said, speakers, words)
             if not any(words):
                 break
-        await self._store.write(_tell_rest, actor, circle, said, heard, now=self._clock.now())
+        await self._store.write(_tell_rest, actor, circle, talk_id, (said, heard), self._clock.now())
+
+    async def _start(self, actor: Actor, circle: Circle, agent_id: str, request: RunRequest) -> LiveRun:
+        """The run in which an agent speaks; one without an id, which has failed, if it cannot."""
+        thread_id = circle.threads[agent_id]
+        try:
+            return await self._runs.start(actor, agent_id, thread_id, request)
+        except LociError as error:
+            if error.status not in FINAL_STATUS:
+                raise
+            live = LiveRun(Run(id="", agent_id=agent_id, conversation_id=thread_id, status="failed"))
+            live.emit(RunEnded(run_id="", ending=broken(error), usage=Usage(), step_count=0))
+            return live
+
+
+async def _turns(news: _News) -> Turns:
+    while (turn := await news.get()) is not None:
+        if isinstance(turn, LociError):
+            raise turn
+        yield turn
 
 
 def _news(circle: Circle, agent_id: str, said: Sequence[Said]) -> list[NewMessage]:
@@ -163,19 +232,25 @@ def _circle(tx: Transaction, actor: Actor, group_id: str, now: datetime) -> Circ
 
 
 def _tell_rest(
-    tx: Transaction, actor: Actor, circle: Circle, said: Sequence[Said], heard: Mapping[str, int], *, now: datetime
+    tx: Transaction,
+    actor: Actor,
+    circle: Circle,
+    talk_id: str,
+    spoken: tuple[Sequence[Said], Mapping[str, int]],
+    now: datetime,
 ) -> None:
-    """Put what was said after an agent spoke last into its thread, if that is free."""
+    """Put what was said after an agent spoke last into its thread, once, if that is free."""
+    said, heard = spoken
     for agent_id, count in heard.items():
         news = _news(circle, agent_id, said[count:])
-        thread = conversations.get(tx, actor, circle.threads[agent_id])
-        if not news or thread.busy_run_id is not None:
+        thread, otid = conversations.get(tx, actor, circle.threads[agent_id]), f"{talk_id}:rest"
+        if not news or thread.busy_run_id is not None or messages.by_otid(tx, thread.id, otid) is not None:
             continue
         blank = Message(id="", role=Role.USER, parts=(), created_at=now, agent_id=agent_id, conversation_id=thread.id)
         new = [
             replace(blank, id=new_id("message"), trust=item.trust, parts=item.parts, sender_id=item.sender_id)
             for item in news
         ]
-        messages.insert(tx, actor, new)
+        messages.insert(tx, actor, [replace(new[0], otid=otid), *new[1:]])
         tokens = thread.prompt_tokens_last
         conversations.advance(tx, actor, thread.id, busy_run_id=None, prompt_tokens=tokens, now=now)

@@ -6,7 +6,7 @@ its events from the first one on.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -82,7 +82,7 @@ class LiveRun:
                 future.set_exception(GivenUp(self.run.id))
         self._waiting.clear()
 
-    async def follow(self, start: int = 0) -> AsyncIterator[Sequence[Event]]:
+    async def follow(self, start: int = 0) -> AsyncGenerator[Sequence[Event]]:
         """All events from number `start` on, in batches of those that are there together; ends after RunEnded.
 
         Raises GivenUp when the server stops before that.
@@ -123,7 +123,7 @@ class Runs:
         self._live: dict[str, tuple[LiveRun, Turn]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.observers: list[Observer] = []
-        """Told of each run that somebody may want to follow later or be called about, before its first event."""
+        """Told of each run that somebody may want to follow later, before its first event."""
         self.after_run: list[Callable[[Actor, str], None]] = []
         """Called with the agent's id when a run has ended: background work on its memory."""
 
@@ -146,6 +146,7 @@ class Runs:
             metadata=request.metadata,
             callback_url=request.callback_url,
             created_at=now,
+            created_by=actor.user_id,
         )
         opened = await kit.store.write(open_run, kit, actor, run, request, now)
         if isinstance(opened, Repeated):
@@ -157,7 +158,7 @@ class Runs:
         turn.emit = live.emit
         turn.started_s = self._kit.clock.monotonic_s()
         self._live[turn.run.id] = (live, turn)
-        if turn.run.background or turn.run.callback_url:
+        if turn.run.background:
             for observer in self.observers:
                 observer(actor, live)
         task = asyncio.create_task(self._work(actor, live, turn), name=turn.run.id)
@@ -256,6 +257,7 @@ class Runs:
             status="running",
             metadata={"run_type": "compaction"},
             created_at=now,
+            created_by=actor.user_id,
         )
         turn = await kit.store.write(open_run, kit, actor, run, RunRequest(), now)
         if isinstance(turn, Repeated):

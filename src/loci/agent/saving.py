@@ -10,13 +10,13 @@ from datetime import datetime
 from loci.agent.apart import for_thread
 from loci.agent.compile import time_text
 from loci.agent.deciding import decide
-from loci.agent.opening import load_bundle, tool_message
+from loci.agent.opening import load_bundle, message_of, tool_message
 from loci.agent.prompts import alert_text
 from loci.agent.recompile import recompile
+from loci.agent.request import NewMessage
 from loci.agent.toolcalls import Prepared, apply_changes, error_result, questions, run_memory
 from loci.agent.turn import Kit, Turn, Work
 from loci.errors import NotFound
-from loci.ids import new_id
 from loci.memory.repair import INTERRUPTED
 from loci.model.tokens import estimate, messages_bytes
 from loci.store import agents, approvals, conversations, messages, runs, steps
@@ -85,6 +85,8 @@ def save_step(tx: Transaction, kit: Kit, turn: Turn, work: Work, prepared: Seque
     )
     if ending is not None and turn.bundle.agent.enable_sleeptime and kit.after_turn is not None:
         kit.after_turn(tx, turn.actor, run, now)
+    if ending is not None and run.callback_url and kit.call_back is not None:
+        kit.call_back(tx, turn.actor, run, now)
     changed = any(item.in_transaction or item.changes for item in prepared)
     version = agents.memory_version(tx, turn.actor, turn.run.agent_id) if changed else before
     return Saved(
@@ -161,7 +163,9 @@ def _error(ending: Ending) -> JsonObject:
     return {"error_type": ending.error_type, "message": ending.message, "detail": ending.detail}
 
 
-def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s: float) -> tuple[Run, list[Message]]:
+def save_ending(
+    tx: Transaction, kit: Kit, turn: Turn, ending: Ending, now: datetime, at_s: float
+) -> tuple[Run, list[Message]]:
     """Store the end of a run that no step decided: failed, cancelled, out of bounds; and of the step it cut off.
 
     Open questions and open calls are closed with it, so that nothing is left that blocks the conversation.
@@ -184,38 +188,22 @@ def save_ending(tx: Transaction, turn: Turn, ending: Ending, now: datetime, at_s
     conversations.advance(
         tx, turn.actor, turn.conversation.id, busy_run_id=None, prompt_tokens=turn.context_tokens, now=now
     )
+    if run.callback_url and kit.call_back is not None:
+        kit.call_back(tx, turn.actor, run, now)
     return run, new
 
 
 def _partial(turn: Turn, now: datetime) -> Message:
     """What the model had said before it was stopped: the user saw it, so it is kept."""
-    return Message(
-        id=turn.partial_id,
-        role=Role.ASSISTANT,
-        trust=Trust.AGENT,
-        parts=(Text(turn.partial),),
-        created_at=now,
-        agent_id=turn.run.agent_id,
-        conversation_id=turn.conversation.id,
-        run_id=turn.run.id,
-        step_id=None if turn.work is None else turn.work.step_id,
-        extra={"interrupted": True},
-    )
+    said = NewMessage(role=Role.ASSISTANT, trust=Trust.AGENT, parts=(Text(turn.partial),))
+    step_id = None if turn.work is None else turn.work.step_id
+    return replace(message_of(turn, said, now), id=turn.partial_id, step_id=step_id, extra={"interrupted": True})
 
 
 def alert(turn: Turn, words: str, now: datetime) -> Message:
     """A note of the system to the agent, in user role."""
-    return Message(
-        id=new_id("message"),
-        role=Role.USER,
-        kind=Kind.ALERT,
-        trust=Trust.SYSTEM,
-        parts=(Text(alert_text(words, time_text(now, turn.bundle.agent.timezone))),),
-        created_at=now,
-        agent_id=turn.run.agent_id,
-        conversation_id=turn.conversation.id,
-        run_id=turn.run.id,
-    )
+    told = alert_text(words, time_text(now, turn.bundle.agent.timezone))
+    return message_of(turn, NewMessage(kind=Kind.ALERT, trust=Trust.SYSTEM, parts=(Text(told),)), now)
 
 
 def refresh(tx: Transaction, kit: Kit, turn: Turn, now: datetime) -> None:

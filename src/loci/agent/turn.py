@@ -155,6 +155,8 @@ class Kit:
     """Bytes for each token, learned by model handle."""
     after_turn: Callable[[Transaction, Actor, Run, datetime], None] | None = None
     """Told of the end of each run of an agent that has a sleep-time agent, within the transaction that ends it."""
+    call_back: Callable[[Transaction, Actor, Run, datetime], None] | None = None
+    """The same for each run that names an address to be called."""
     calls: deque[ModelCall] | None = field(default_factory=lambda: deque[ModelCall](maxlen=CALLS_MAX))
     """Calls that wait to be written down; None: nobody wants to know. When it is full the oldest is given up."""
 

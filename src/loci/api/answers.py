@@ -3,9 +3,8 @@
 This is the hot path of the server: read the request, start the run, tell what it says.
 """
 
-from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import replace
-from datetime import datetime
 
 import orjson
 from starlette.responses import Response
@@ -14,11 +13,11 @@ from loci.agent.request import ApprovalReply
 from loci.agent.runs import LiveRun
 from loci.api.core import Core
 from loci.api.errors import KEPT, error_answer
-from loci.api.sse import EventStream, Pings, told
+from loci.api.sse import EventStream, Pings, Tell, told
 from loci.api.wire_events import RunTeller, Telling, wire_answer
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import OldAnswer, SendIn, run_request, telling_of, view_of
-from loci.errors import BadRequest, GivenUp
+from loci.errors import BadRequest
 from loci.store import approvals, conversations
 from loci.store.base import Transaction
 from loci.types.actor import Actor
@@ -45,14 +44,15 @@ async def send(
 ) -> Response:
     """Have the agent work and tell what comes of it. The run goes on when the client does not stay."""
     live = await start(services, actor, agent_id, conversation_id, body, tokens=streaming and body.stream_tokens)
-    if not streaming:
-        return await _whole(live, services.clock.now)
     run = live.run
+    if not streaming:
+        said, end = await heard(live, RunTeller(run.id, Telling(view=view_of(run)), services.clock.now).tell)
+        return wire_failed(end.ending) if end.ending.error_type is not None else json_answer(wire_answer(end, said))
     pings = Pings(run_id=run.id, interval_s=services.settings.ping_interval_s) if body.include_pings else None
     if run.background:
         return EventStream(services.streams.follow(actor, run), services.clock, pings)
     teller = RunTeller(run.id, telling_of(run, thinks_in_calls=live.thinks_in_calls), services.clock.now)
-    return EventStream(told(live.follow(), teller), services.clock, pings)
+    return EventStream(told(live, teller.tell), services.clock, pings)
 
 
 async def start(
@@ -82,17 +82,16 @@ def _looked_up(tx: Transaction, actor: Actor, conversation_id: str, old: OldAnsw
     return [ApprovalReply(call_id=item.call_id, approve=old.approve, reason=old.reason) for item in meant]
 
 
-async def _whole(live: LiveRun, now: Callable[[], datetime]) -> Response:
-    """Wait for the run to end and answer with all it said."""
-    teller = RunTeller(live.run.id, Telling(view=view_of(live.run)), now)
-    messages: list[WireObject] = []
-    async for batch in live.follow():
-        for event in batch:
-            if isinstance(event, RunEnded):
-                failed = event.ending.error_type is not None
-                return wire_failed(event.ending) if failed else json_answer(wire_answer(event, messages))
-            messages += teller.tell(event)
-    raise GivenUp(live.run.id)
+async def heard(live: LiveRun, tell: Tell) -> tuple[list[WireObject], RunEnded]:
+    """All that a run tells before its end, and the end. Raises GivenUp when the server stops before that."""
+    items: list[WireObject] = []
+    async with aclosing(live.follow()) as events:
+        async for batch in events:
+            for event in batch:
+                if isinstance(event, RunEnded):
+                    return items, event
+                items += tell(event)
+    return items, await live.ended()
 
 
 def wire_failed(ending: Ending) -> Response:

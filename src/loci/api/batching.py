@@ -11,15 +11,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from loci.agent.runs import LiveRun
-from loci.api.callbacks import tell
 from loci.api.core import Core
 from loci.api.scheduling import said_request
 from loci.api.wire_runs import wire_moment
 from loci.errors import Busy, Conflict, LociError, NotFound
 from loci.jobs.worker import FINAL_STATUS
 from loci.store import batches, runs
+from loci.store.base import Transaction
 from loci.types.actor import Actor
-from loci.types.batches import BatchItem, ItemStatus
+from loci.types.batches import BatchItem, BatchStatus, ItemStatus
 from loci.types.jobs import Job
 from loci.types.runs import status_of
 
@@ -52,7 +52,7 @@ class Batches:
         for error in await asyncio.gather(*work, return_exceptions=True):
             if error is not None:
                 raise error
-        await self._end(actor, job.id)
+        await core.store.write(self._carried_out, actor, job.id, core.clock.now())
         return None
 
     async def _of_agent(self, actor: Actor, items: Sequence[BatchItem], free: asyncio.Semaphore) -> None:
@@ -91,20 +91,31 @@ class Batches:
                     raise
                 await core.clock.sleep(BUSY_PAUSE_S)
 
-    async def _end(self, actor: Actor, batch_id: str) -> None:
-        core, now = self._core, self._core.clock.now()
-        batch = await core.store.read(batches.get, actor, batch_id)
-        status = "completed" if batch.counts.get("completed") or not batch.counts else "failed"
-        if await core.store.write(batches.end, actor, batch_id, status, now) and batch.callback_url:
+    def _carried_out(self, tx: Transaction, actor: Actor, batch_id: str, now: datetime) -> None:
+        counts = batches.get(tx, actor, batch_id).counts
+        self._end(tx, actor, batch_id, "completed" if counts.get("completed") or not counts else "failed", now)
+
+    def _end(self, tx: Transaction, actor: Actor, batch_id: str, status: BatchStatus, now: datetime) -> None:
+        """Store the end of a batch, and have its address told."""
+        if batches.end(tx, actor, batch_id, status, now):
             told = {"job_id": batch_id, "status": status, "completed_at": wire_moment(now)}
-            await tell(core.door, core.clock, batch.callback_url, told)
+            self._core.callbacks.ask(tx, actor, batches.get(tx, actor, batch_id).callback_url, told, now)
 
     async def given_up(self, actor: Actor, job: Job, error: str | None) -> None:
         """End a batch whose job was called off or has failed, with the runs that are under way."""
         core = self._core
-        left = await core.store.write(batches.give_up, actor, job.id, error, core.clock.now())
+        left = await core.store.write(self._give_up, actor, job.id, error, core.clock.now())
         for agent_id in {item.agent_id for item in left}:
             await self._stop_runs(actor, job.id, agent_id)
+
+    def _give_up(
+        self, tx: Transaction, actor: Actor, batch_id: str, error: str | None, now: datetime
+    ) -> list[BatchItem]:
+        left = batches.begin(tx, actor, batch_id)
+        status: BatchStatus = "cancelled" if error is None else "failed"
+        self._end(tx, actor, batch_id, status, now)
+        batches.end_items(tx, actor, batch_id, status, error)
+        return left
 
     async def _stop_runs(self, actor: Actor, batch_id: str, agent_id: str) -> None:
         active = await self._core.store.read(runs.active_of_agent, actor, agent_id)

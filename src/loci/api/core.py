@@ -6,9 +6,11 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from loci.agent.rounds import Rounds
 from loci.agent.runs import Runs
 from loci.agent.tracing import Traces
 from loci.agent.turn import Kit
+from loci.api.callbacks import Callbacks
 from loci.api.keyring import Keyring
 from loci.api.streams import Streams
 from loci.clock import Clock
@@ -41,6 +43,8 @@ class Core:
     brought: BroughtModels
     kit: Kit
     runs: Runs
+    callbacks: Callbacks
+    rounds: Rounds
     jobs: Jobs
     traces: Traces
     streams: Streams

@@ -13,9 +13,10 @@ from urllib.parse import quote, unquote
 import orjson
 
 from loci.agent.request import NewMessage, RunRequest
+from loci.api.answers import heard
 from loci.api.core import Core
 from loci.api.wire_events import RunTeller, Telling
-from loci.errors import BadRequest, GivenUp, LociError, NotFound, ToolRefused
+from loci.errors import BadRequest, LociError, NotFound, ToolRefused
 from loci.ids import is_id
 from loci.memory import changes
 from loci.store import agents, blocks, conversations
@@ -146,17 +147,11 @@ async def _send_message(core: Core, caller: Caller, args: JsonObject) -> str:
     request = RunRequest(messages=(NewMessage(parts=(Text(str(args["message"])),)),))
     live = await core.runs.start(caller.actor, agent.id, None, request)
     waiting = asyncio.ensure_future(_still_there(core, caller, agent))
-    teller, said = RunTeller(live.run.id, Telling(), core.clock.now), list[str]()
     try:
-        async for batch in live.follow():
-            for event in batch:
-                if isinstance(event, RunEnded):
-                    return _ended(event, said)
-                told = teller.tell(event)
-                said += [str(item["content"]) for item in told if item["message_type"] == "assistant_message"]
+        told, end = await heard(live, RunTeller(live.run.id, Telling(), core.clock.now).tell)
     finally:
         waiting.cancel()
-    raise GivenUp(live.run.id)
+    return _ended(end, [str(item["content"]) for item in told if item["message_type"] == "assistant_message"])
 
 
 async def _still_there(core: Core, caller: Caller, agent: Agent) -> None:

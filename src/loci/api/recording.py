@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import orjson
 
+from loci.agent.runs import LiveRun
 from loci.api.retold import owed
 from loci.api.wire_events import RunTeller, wire_end
 from loci.api.wire_messages import View, WireObject, wire_list
@@ -29,24 +30,6 @@ _ENDINGS = (b'{"message_type":"usage_statistics"', b'{"message_type":"error_mess
 _UNNUMBERED = frozenset({"stop_reason", "usage_statistics"})
 
 Numbered: TypeAlias = tuple[int, bytes]
-
-
-class FollowedRun(Protocol):
-    """A run that is going on in this process."""
-
-    @property
-    def run(self) -> Run:
-        """What is stored of it."""
-        ...
-
-    @property
-    def thinks_in_calls(self) -> bool:
-        """Whether the agent's thoughts are arguments of its calls."""
-        ...
-
-    def follow(self, start: int = 0) -> AsyncIterator[Sequence[Event]]:
-        """All its events from the first one on, in batches."""
-        ...
 
 
 def is_last(body: bytes) -> bool:
@@ -79,7 +62,7 @@ class Recording:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _fresh: deque[Numbered] = field(default_factory=lambda: deque[Numbered](maxlen=FRESH_FRAMES_MAX))
 
-    async def take_down(self, live: FollowedRun, store: Store, now: Callable[[], datetime]) -> None:
+    async def take_down(self, live: LiveRun, store: Store, now: Callable[[], datetime]) -> None:
         """Record the run to its end. Raises StoreFailure."""
         run_id, telling = live.run.id, telling_of(live.run, thinks_in_calls=live.thinks_in_calls)
         teller = RunTeller(run_id, telling, now)

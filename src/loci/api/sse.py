@@ -6,18 +6,23 @@ its own stream: the run goes on.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from loci.api.wire_events import RunTeller, wire_failure, wire_ping
+from loci.agent.runs import LiveRun
+from loci.api.wire_events import wire_failure, wire_ping
 from loci.api.wire_messages import WireObject
 from loci.clock import Clock
 from loci.errors import LociError
 from loci.types.events import Event
+
+Tell: TypeAlias = Callable[[Event], Iterable[WireObject]]
 
 DONE = b"data: [DONE]\n\n"
 _ERROR_BEGINS = b'{"message_type":"error_message"'
@@ -41,12 +46,13 @@ def frames(items: Iterable[WireObject]) -> bytes:
     return b"".join([frame(orjson.dumps(item)) for item in items])
 
 
-async def told(events: AsyncIterable[Sequence[Event]], teller: RunTeller) -> AsyncGenerator[bytes]:
+async def told(live: LiveRun, tell: Tell) -> AsyncGenerator[bytes]:
     """The writes that tell a run."""
-    async for batch in events:
-        items = [item for event in batch for item in teller.tell(event)]
-        if items:
-            yield frames(items)
+    async with aclosing(live.follow()) as events:
+        async for batch in events:
+            items = [item for event in batch for item in tell(event)]
+            if items:
+                yield frames(items)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Coroutine
 from datetime import timedelta
 from math import inf
 
-from loci.api.recording import FollowedRun, Numbered, Recording, is_last, settle
+from loci.agent.runs import LiveRun
+from loci.api.recording import Numbered, Recording, is_last, settle
 from loci.api.sse import frame
 from loci.clock import Clock
 from loci.errors import BadRequest, Gone, LociError
@@ -47,13 +48,13 @@ class Streams:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def observe(self, actor: Actor, live: FollowedRun) -> None:
+    def observe(self, actor: Actor, live: LiveRun) -> None:
         """Record this run if it is a background run. To be called before its first event."""
         if live.run.background:
             self._recordings[live.run.id] = recording = Recording(actor)
             self._begin(self._record(live, recording))
 
-    async def _record(self, live: FollowedRun, recording: Recording) -> None:
+    async def _record(self, live: LiveRun, recording: Recording) -> None:
         run = live.run
         try:
             await recording.take_down(live, self._store, self._clock.now)

@@ -26,7 +26,8 @@ from loci.types.jobs import Job, NewJob
 
 log = logging.getLogger(__name__)
 
-CONCURRENCY_MAX = 8
+AT_ONCE = 8
+"""So many jobs of a kind, unless it says otherwise."""
 LEASE_S = 60.0
 POLL_S = 5.0
 """How soon work that another process asked for is seen."""
@@ -70,7 +71,7 @@ class Jobs:
         *,
         attempts_max: int = ATTEMPTS_MAX,
         given_up: GivenUp | None = None,
-        at_once: int = CONCURRENCY_MAX,
+        at_once: int = AT_ONCE,
     ) -> None:
         """Say who does work of a kind, and how many jobs of it at once. Once per kind, before `start`."""
         if kind in self._kinds:
@@ -147,9 +148,7 @@ class Jobs:
         return {kind: free for kind, free in room.items() if free > 0}
 
     def _pause_s(self, due: datetime | None) -> float:
-        if due is None or len(self._tasks) >= CONCURRENCY_MAX:
-            return POLL_S
-        return min(POLL_S, max(0.01, (due - self._clock.now()).total_seconds()))
+        return POLL_S if due is None else min(POLL_S, max(0.01, (due - self._clock.now()).total_seconds()))
 
     async def _begin(self, due: datetime | None) -> int:
         """Claim what is due and set it going; how many jobs."""
@@ -159,14 +158,14 @@ class Jobs:
         count, until = 0, now + timedelta(seconds=LEASE_S)
         while room := self._room():
             # No more than the fullest kind has room for, so that no kind gets more than it may have.
-            free = min(CONCURRENCY_MAX - len(self._tasks), *room.values())
-            claimed = await self._store.write(jobs.claim, list(room), free, now, until) if free > 0 else []
+            free = min(room.values())
+            claimed = await self._store.write(jobs.claim, list(room), free, now, until)
             for actor, job in claimed:
                 self._kinds[job.kind].under_way.add(job.id)
                 self._tasks[job.id] = task = asyncio.create_task(self._do(actor, job), name=job.id)
                 task.add_done_callback(partial(self._done, job))
             count += len(claimed)
-            if not claimed or len(claimed) < free:
+            if len(claimed) < free:
                 break
         return count
 

@@ -154,14 +154,10 @@ def end(tx: Transaction, actor: Actor, batch_id: str, status: BatchStatus, now: 
     return tx.run(END, {**params, "now": time_text(now)}) == 1
 
 
-def give_up(tx: Transaction, actor: Actor, batch_id: str, error: str | None, now: datetime) -> list[BatchItem]:
-    """End a batch early, for an error or called off; what was to be done or under way, nothing if it had ended."""
-    left = begin(tx, actor, batch_id)
-    status: BatchStatus = "cancelled" if error is None else "failed"
-    end(tx, actor, batch_id, status, now)
+def end_items(tx: Transaction, actor: Actor, batch_id: str, status: ItemStatus, error: str | None) -> None:
+    """Store the end of the requests that were to be done or under way."""
     params: dict[str, SqlValue] = {"id": batch_id, "organization_id": actor.organization_id}
     tx.run(END_ITEMS, {**params, "status": status, "error": error})
-    return left
 
 
 def said(tx: Transaction, actor: Actor, batch_id: str, agent_id: str | None, page: Page) -> list[Message]:

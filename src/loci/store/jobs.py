@@ -13,18 +13,19 @@ from loci.errors import NotFound
 from loci.ids import new_id
 from loci.store.base import Row, SqlValue, Transaction
 from loci.store.page import page_clause
-from loci.store.rows import dump, integer, load_object, maybe_moment, maybe_text, moment, text, time_text
+from loci.store.rows import actor_of, dump, integer, load_object, maybe_moment, maybe_text, moment, text, time_text
 from loci.types.actor import Actor
 from loci.types.jobs import Job, JobStatus, NewJob
 from loci.types.paging import Page
 
-COLUMNS = "id, kind, subject_id, payload, status, attempts, run_at, error, created_at, completed_at"
+COLUMNS = "id, kind, subject_id, payload, status, attempts, run_at, error, created_at, completed_at, created_by"
 INSERT = """
 insert into jobs (id, organization_id, project_id, kind, subject_id, payload, status, attempts, run_at, lease_until,
-    error, created_at, completed_at)
-values (:id, :organization_id, :project_id, :kind, :subject_id, :payload, 'pending', 0, :run_at, null, null, :now, null)
+    error, created_at, completed_at, created_by)
+values (:id, :organization_id, :project_id, :kind, :subject_id, :payload, 'pending', 0, :run_at, null, null, :now, null,
+    :user_id)
 on conflict (kind, subject_id) where status in ('pending', 'running') and subject_id is not null
-do update set payload = excluded.payload, attempts = 0, run_at = case
+do update set payload = excluded.payload, created_by = excluded.created_by, attempts = 0, run_at = case
     when jobs.status = 'pending' and jobs.run_at < excluded.run_at then jobs.run_at else excluded.run_at end
 returning id"""
 DUE = "(status = 'pending' and run_at <= :now or status = 'running' and lease_until <= :now)"
@@ -55,6 +56,8 @@ update jobs set status = 'cancelled', lease_until = null, completed_at = :now
 where kind = :kind and subject_id = :subject_id and organization_id = :organization_id
     and status in ('pending', 'running')"""
 DELETE = "delete from jobs where id = :id and organization_id = :organization_id"
+IS_OPEN = """
+select 1 from jobs where kind = :kind and subject_id = :subject_id and status in ('pending', 'running')"""
 PURGE = "delete from jobs where completed_at < :before"
 
 
@@ -71,6 +74,7 @@ def from_row(row: Row) -> Job:
         error=maybe_text(row, "error"),
         created_at=moment(row, "created_at"),
         completed_at=maybe_moment(row, "completed_at"),
+        created_by=maybe_text(row, "created_by"),
     )
 
 
@@ -82,6 +86,7 @@ def enqueue(tx: Transaction, actor: Actor, new: NewJob, now: datetime) -> str:
             "id": new_id("job"),
             "organization_id": actor.organization_id,
             "project_id": actor.project_id,
+            "user_id": actor.user_id,
             "kind": new.kind,
             "subject_id": new.subject_id,
             "payload": dump(new.payload),
@@ -98,14 +103,7 @@ def claim(
     """Take up to so many due jobs of any organisation; the caller has to do them before the lease ends."""
     names, params = _in_kinds(kinds)
     params |= {"now": time_text(now), "lease_until": time_text(lease_until), "limit_rows": limit_rows}
-    rows = tx.all(CLAIM.format(kinds=names), params)
-    return [
-        (
-            Actor(organization_id=text(row, "organization_id"), project_id=maybe_text(row, "project_id")),
-            from_row(row),
-        )
-        for row in rows
-    ]
+    return [(actor_of(row), from_row(row)) for row in tx.all(CLAIM.format(kinds=names), params)]
 
 
 def next_due(tx: Transaction, kinds: Sequence[str]) -> datetime | None:
@@ -183,6 +181,11 @@ def cancel_of_subject(tx: Transaction, actor: Actor, kind: str, subject_id: str,
     """Call off the open job of this kind for a subject. False when there is none."""
     params: dict[str, SqlValue] = {"kind": kind, "subject_id": subject_id, "now": time_text(now)}
     return tx.run(CANCEL_OF_SUBJECT, {**params, "organization_id": actor.organization_id}) == 1
+
+
+def is_open(tx: Transaction, kind: str, subject_id: str) -> bool:
+    """Whether work of this kind is asked for or under way for a subject."""
+    return tx.one(IS_OPEN, {"kind": kind, "subject_id": subject_id}) is not None
 
 
 def delete(tx: Transaction, actor: Actor, job_id: str) -> None:

@@ -21,7 +21,7 @@ import orjson
 from loci.errors import NotFound
 from loci.store.base import Params, Row, SqlValue, Transaction
 from loci.store.page import Where, page_clause
-from loci.types.actor import Actor
+from loci.types.actor import DEFAULT_USER, Actor
 from loci.types.json import JsonObject, JsonValue
 from loci.types.paging import Page
 
@@ -53,6 +53,14 @@ def maybe_moment(row: Row, column: str) -> datetime | None:
     """A time column that may be null."""
     value = row[column]
     return None if value is None else datetime.fromisoformat(str(value))
+
+
+def actor_of(row: Row) -> Actor:
+    """Whoever a row with `created_by` belongs to; older ones do not say which user made them."""
+    user_id = maybe_text(row, "created_by") or DEFAULT_USER
+    return Actor(
+        user_id=user_id, organization_id=text(row, "organization_id"), project_id=maybe_text(row, "project_id")
+    )
 
 
 def dump(value: JsonValue | Sequence[JsonObject] | Mapping[str, JsonValue]) -> str:

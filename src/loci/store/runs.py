@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, cast
 
 from loci.store.base import Transaction
 from loci.store.page import Where
-from loci.store.rows import Codec, Record, bit, dump, load, maybe_text, maybe_time_text, text, within
+from loci.store.rows import Codec, Record, actor_of, bit, dump, load, maybe_time_text, text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.paging import Page
@@ -15,7 +15,7 @@ from loci.types.runs import Run
 from loci.types.usage import Usage
 
 UNFINISHED = """
-select organization_id, project_id, id from runs where completed_at is null order by created_at"""
+select organization_id, project_id, created_by, id from runs where completed_at is null order by created_at"""
 ASK_CANCEL = "update runs set cancel_requested = 1 where id = :id and organization_id = :organization_id"
 
 
@@ -86,13 +86,7 @@ def delete(tx: Transaction, actor: Actor, run_id: str) -> None:
 
 def unfinished(tx: Transaction) -> list[tuple[Actor, str]]:
     """Every run without an end, with the actor it belongs to: what a starting server must take up again."""
-    return [
-        (
-            Actor(organization_id=text(row, "organization_id"), project_id=maybe_text(row, "project_id")),
-            text(row, "id"),
-        )
-        for row in tx.all(UNFINISHED)
-    ]
+    return [(actor_of(row), text(row, "id")) for row in tx.all(UNFINISHED)]
 
 
 def active_of_agent(tx: Transaction, actor: Actor, agent_id: str) -> list[Run]:

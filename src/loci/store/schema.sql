@@ -197,7 +197,8 @@ create table runs (
     total_duration_ns integer,
     cancel_requested integer not null,
     created_at text not null,
-    completed_at text
+    completed_at text,
+    created_by text
 );
 create index runs_by_agent on runs (agent_id, created_at);
 create index runs_by_conversation on runs (conversation_id, created_at);
@@ -346,7 +347,8 @@ create table jobs (
     lease_until text,
     error text,
     created_at text not null,
-    completed_at text
+    completed_at text,
+    created_by text
 );
 create index jobs_due on jobs (status, run_at);
 create unique index jobs_once on jobs (kind, subject_id) where status in ('pending', 'running') and subject_id is not null;

@@ -36,3 +36,4 @@ class Job:
     error: str | None
     created_at: datetime
     completed_at: datetime | None
+    created_by: str | None = None

@@ -85,6 +85,8 @@ class Run:
     created_at: datetime | None = None
     completed_at: datetime | None = None
     cancel_requested: bool = False
+    created_by: str | None = None
+    """The user for whom it is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,7 @@
 """Batches: many messages for many agents, answered in the background."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -11,12 +9,13 @@ from loci.api.answers import json_answer
 from loci.api.batching import KIND, cancel_batch
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
-from loci.api.parameters import JobId, paged
+from loci.api.parameters import JobId
 from loci.api.requests_agents import LIST_MAX, Body
+from loci.api.routes.jobs import wire_work
+from loci.api.routes.runs import AskedList
 from loci.api.scheduling import said_request
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import SendIn
-from loci.api.wire_runs import wire_moment
 from loci.api.wire_stored import wire_stored
 from loci.errors import Unprocessable
 from loci.store import agents, batches
@@ -25,7 +24,6 @@ from loci.types import actor as actors
 from loci.types.batches import Batch, BatchItem
 from loci.types.jobs import NewJob
 from loci.types.json import JsonObject
-from loci.types.paging import Page
 
 router = new_router("batches")
 
@@ -53,9 +51,6 @@ class BatchMessagesShape(BaseModel):
     """What was said in the runs of a batch."""
 
     messages: list[dict[str, Any]]
-
-
-Asked = Annotated[Page, Depends(paged("desc", 100))]
 
 
 @router.post("/messages/batches", response_model=BatchShape)
@@ -90,7 +85,7 @@ def _create(
 
 
 @router.get("/messages/batches", response_model=list[BatchShape])
-async def list_batches(services: Services, actor: Actor, wanted: Asked) -> Response:
+async def list_batches(services: Services, actor: Actor, wanted: AskedList) -> Response:
     """Batches by time, the newest first."""
     return json_answer([_wire(batch) for batch in await services.store.read(batches.listing, actor, wanted)])
 
@@ -103,7 +98,7 @@ async def get_batch(batch_id: JobId, services: Services, actor: Actor) -> Respon
 
 @router.get("/messages/batches/{batch_id}/messages", response_model=BatchMessagesShape)
 async def list_batch_messages(
-    batch_id: JobId, services: Services, actor: Actor, wanted: Asked, agent_id: str | None = None
+    batch_id: JobId, services: Services, actor: Actor, wanted: AskedList, agent_id: str | None = None
 ) -> Response:
     """What was said in the runs of a batch, the newest first."""
     found = await services.store.read(batches.said, actor, batch_id, agent_id, wanted)
@@ -118,28 +113,4 @@ async def cancel(batch_id: JobId, services: Services, actor: Actor) -> Response:
 
 
 def _wire(batch: Batch) -> WireObject:
-    reasons = {"completed": "end_turn", "failed": "error", "cancelled": "cancelled"}
-    return {
-        "id": batch.id,
-        "status": batch.status,
-        "job_type": "batch",
-        "metadata": {"requests": sum(batch.counts.values()), **batch.counts},
-        "stop_reason": reasons.get(batch.status),
-        "background": True,
-        "agent_id": None,
-        "callback_url": batch.callback_url,
-        "callback_sent_at": None,
-        "callback_status_code": None,
-        "callback_error": None,
-        "ttft_ns": None,
-        "total_duration_ns": _duration_ns(batch.created_at, batch.completed_at),
-        "created_at": wire_moment(batch.created_at),
-        "updated_at": wire_moment(batch.completed_at or batch.created_at),
-        "completed_at": wire_moment(batch.completed_at),
-        "created_by_id": batch.created_by,
-        "last_updated_by_id": batch.created_by,
-    }
-
-
-def _duration_ns(began: datetime, ended: datetime | None) -> int | None:
-    return None if ended is None else int((ended - began).total_seconds() * 1e9)
+    return wire_work(batch, "batch", {"requests": sum(batch.counts.values()), **batch.counts})

@@ -5,6 +5,7 @@ client believes was said. The agent's own tools run on the server and are not to
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -12,7 +13,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from loci.agent.runs import LiveRun
-from loci.api.answers import json_answer, start
+from loci.api.answers import heard, json_answer, start
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.errors import KEPT, error_answer
@@ -22,7 +23,7 @@ from loci.api.sse import EventStream, frame
 from loci.api.wire_events import RunTeller, Telling
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import ContentIn, MessageIn, SendIn
-from loci.errors import Conflict, GivenUp, LociError, ModelFailure, NotFound, Unprocessable
+from loci.errors import Conflict, LociError, ModelFailure, NotFound, Unprocessable
 from loci.ids import is_id
 from loci.store import agents
 from loci.store.agents import AgentFilter
@@ -107,24 +108,14 @@ async def _completed(core: Core, actor: actors.Actor, agent_id: str, body: Compl
     if streaming:
         usage = body.stream_options is not None and body.stream_options.include_usage is True
         return EventStream(_chunks(live, teller, body.model, created, usage=usage), core.clock, None)
-    said: list[str] = []
-    async for batch in live.follow():
-        for event in batch:
-            if not isinstance(event, RunEnded):
-                said += [text for item in teller.tell(event) if (text := _text(item))]
-            elif event.ending.error_type is not None:
-                return error_answer(event.ending.status_code, _failure(event.ending), KEPT)
-            else:
-                message: WireObject = {"role": "assistant", "content": "\n".join(said), "refusal": None}
-                choice: WireObject = {
-                    "index": 0,
-                    "message": message,
-                    "finish_reason": _finish(event.ending),
-                    "logprobs": None,
-                }
-                head = _head(live, body.model, created, "chat.completion")
-                return json_answer({**head, "choices": [choice], "usage": _usage(event)})
-    raise GivenUp(live.run.id)
+    told, end = await heard(live, teller.tell)
+    if end.ending.error_type is not None:
+        return error_answer(end.ending.status_code, _failure(end.ending), KEPT)
+    said = "\n".join(filter(None, map(_text, told)))
+    message: WireObject = {"role": "assistant", "content": said, "refusal": None}
+    choice: WireObject = {"index": 0, "message": message, "finish_reason": _finish(end.ending), "logprobs": None}
+    head = _head(live, body.model, created, "chat.completion")
+    return json_answer({**head, "choices": [choice], "usage": _usage(end)})
 
 
 def _newest(given: list[TurnIn]) -> MessageIn:
@@ -151,17 +142,18 @@ async def _chunks(live: LiveRun, teller: RunTeller, model: str, created: int, *,
         return frame(orjson.dumps({**head, "choices": [choice]}))
 
     yield chunk({"role": "assistant", "content": ""})
-    async for batch in live.follow():
-        for event in batch:
-            if not isinstance(event, RunEnded):
-                for text in filter(None, map(_text, teller.tell(event))):
-                    yield chunk({"content": text})
-            elif event.ending.error_type is not None:
-                yield frame(orjson.dumps(_failure(event.ending)))
-            else:
-                yield chunk({}, _finish(event.ending))
-                if usage:
-                    yield frame(orjson.dumps({**head, "choices": [], "usage": _usage(event)}))
+    async with aclosing(live.follow()) as events:
+        async for batch in events:
+            for event in batch:
+                if not isinstance(event, RunEnded):
+                    for text in filter(None, map(_text, teller.tell(event))):
+                        yield chunk({"content": text})
+                elif event.ending.error_type is not None:
+                    yield frame(orjson.dumps(_failure(event.ending)))
+                else:
+                    yield chunk({}, _finish(event.ending))
+                    if usage:
+                        yield frame(orjson.dumps({**head, "choices": [], "usage": _usage(event)}))
 
 
 def _text(item: WireObject) -> str:

@@ -1,17 +1,17 @@
 """Groups of agents: made, listed, changed, forgotten; their shared blocks and messages."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 from starlette.responses import Response
 
 from loci.agent import grouping
-from loci.agent.rounds import Rounds
-from loci.agent.runs import LiveRun
-from loci.api.answers import json_answer, wire_failed
+from loci.agent.rounds import Turns
+from loci.api.answers import heard, json_answer, wire_failed
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.message_edits import EditIn, edited
@@ -21,11 +21,11 @@ from loci.api.requests_agents import Body, LongText, Name
 from loci.api.routes.messages import AskedPage, AskedView
 from loci.api.shapes import MessageShape
 from loci.api.shapes_agents import GroupShape
-from loci.api.sse import EventStream, frames
+from loci.api.sse import EventStream, Tell, told
 from loci.api.wire_events import RunTeller, Telling, wire_answer
-from loci.api.wire_groups import wire_group
+from loci.api.wire_groups import group_request, wire_group
 from loci.api.wire_messages import View, WireObject
-from loci.api.wire_requests import SendIn, run_request, telling_of, view_of
+from loci.api.wire_requests import SendIn, telling_of, view_of
 from loci.errors import Unprocessable
 from loci.ids import new_id
 from loci.store import agents, groups
@@ -36,6 +36,7 @@ from loci.types import actor as actors
 from loci.types.agents import Agent
 from loci.types.events import RunEnded
 from loci.types.groups import Group, GroupType
+from loci.types.json import JsonObject
 from loci.types.usage import Usage
 
 router = new_router("groups")
@@ -156,38 +157,41 @@ async def stream_group_message(group_id: GroupId, body: SendIn, services: Servic
 
 
 async def _send(services: Core, actor: actors.Actor, group_id: str, body: SendIn, *, streaming: bool) -> Response:
-    request, _ = run_request(body, tokens=streaming and body.stream_tokens)
+    wanted = body.model_copy(update={"streaming": streaming}).model_dump(exclude_unset=True, mode="json")
+    asked, now = cast("JsonObject", wanted), services.clock.now
+    request = group_request(asked)
     if not request.messages or request.approvals:
         raise Unprocessable("Say something to the group; calls of a tool are answered in the thread of their agent.")
-    rounds, now = Rounds(services.store, services.runs, services.clock), services.clock.now
-    circle = await rounds.circle(actor, group_id)
-    talk = rounds.talk(actor, circle, replace(request, background=False, callback_url=None))
+    talk = await services.rounds.talk(actor, group_id, asked)
     if streaming:
         return EventStream(_told(talk, now), services.clock, None)
     said: list[WireObject] = []
     ends: list[RunEnded] = []
-    async for agent, live in talk:
-        teller = RunTeller(live.run.id, Telling(view=view_of(live.run)), now)
-        async for batch in live.follow():
-            ends += [event for event in batch if isinstance(event, RunEnded)]
-            rest = [event for event in batch if not isinstance(event, RunEnded)]
-            said += [_named(item, agent) for event in rest for item in teller.tell(event)]
+    async with aclosing(talk):
+        async for agent, live in talk:
+            teller = RunTeller(live.run.id, Telling(view=view_of(live.run)), now)
+            items, end = await heard(live, _naming(agent, teller))
+            said += items
+            ends.append(end)
     if ends[-1].ending.error_type is not None and not said:
         return wire_failed(ends[-1].ending)
     usage, steps = sum((end.usage for end in ends), Usage()), sum(end.step_count for end in ends)
     return json_answer(wire_answer(replace(ends[-1], usage=usage, step_count=steps), said))
 
 
-async def _told(talk: AsyncGenerator[tuple[Agent, LiveRun]], now: Callable[[], datetime]) -> AsyncGenerator[bytes]:
-    async for agent, live in talk:
-        teller = RunTeller(live.run.id, telling_of(live.run, thinks_in_calls=live.thinks_in_calls), now)
-        async for batch in live.follow():
-            yield frames([_named(item, agent) for event in batch for item in teller.tell(event)])
+async def _told(talk: Turns, now: Callable[[], datetime]) -> AsyncGenerator[bytes]:
+    async with aclosing(talk):
+        async for agent, live in talk:
+            teller = RunTeller(live.run.id, telling_of(live.run, thinks_in_calls=live.thinks_in_calls), now)
+            async with aclosing(told(live, _naming(agent, teller))) as writes:
+                async for piece in writes:
+                    yield piece
 
 
-def _named(item: WireObject, agent: Agent) -> WireObject:
-    """A message with the name of who said it."""
-    return {**item, "name": agent.name, "sender_id": agent.id} if "sender_id" in item else item
+def _naming(agent: Agent, teller: RunTeller) -> Tell:
+    """Tells a run, and who says what in it."""
+    who: WireObject = {"name": agent.name, "sender_id": agent.id}
+    return lambda event: [item | who if "sender_id" in item else item for item in teller.tell(event)]
 
 
 @router.get("/groups/{group_id}/messages")

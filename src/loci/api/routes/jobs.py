@@ -13,39 +13,46 @@ from loci.api.wire_runs import wire_moment
 from loci.store import jobs
 from loci.store.base import Transaction
 from loci.types import actor as actors
+from loci.types.batches import Batch
 from loci.types.jobs import Job
 
 router = new_router("jobs")
 
 
 def _wire(job: Job) -> WireObject:
-    reasons = {"failed": "error", "cancelled": "cancelled"}
-    took = None if job.completed_at is None else job.completed_at - job.created_at
+    metadata: WireObject = {
+        "kind": job.kind,
+        "subject_id": job.subject_id,
+        "attempts": job.attempts,
+        "run_at": wire_moment(job.run_at),
+        "error": job.error,
+    }
+    return wire_work(job, "job", metadata)
+
+
+def wire_work(item: Job | Batch, job_type: str, metadata: WireObject) -> WireObject:
+    """What every kind of work in the background shows."""
+    reasons = {"failed": "error", "cancelled": "cancelled"} | ({"completed": "end_turn"} if job_type == "batch" else {})
+    took = None if item.completed_at is None else item.completed_at - item.created_at
     return {
-        "id": job.id,
-        "status": job.status,
-        "job_type": "job",
-        "metadata": {
-            "kind": job.kind,
-            "subject_id": job.subject_id,
-            "attempts": job.attempts,
-            "run_at": wire_moment(job.run_at),
-            "error": job.error,
-        },
-        "stop_reason": reasons.get(job.status),
+        "id": item.id,
+        "status": item.status,
+        "job_type": job_type,
+        "metadata": metadata,
+        "stop_reason": reasons.get(item.status),
         "background": True,
         "agent_id": None,
-        "callback_url": None,
+        "callback_url": item.callback_url if isinstance(item, Batch) else None,
         "callback_sent_at": None,
         "callback_status_code": None,
         "callback_error": None,
         "ttft_ns": None,
         "total_duration_ns": None if took is None else int(took.total_seconds() * 1e9),
-        "created_at": wire_moment(job.created_at),
-        "updated_at": wire_moment(job.completed_at or job.created_at),
-        "completed_at": wire_moment(job.completed_at),
-        "created_by_id": None,
-        "last_updated_by_id": None,
+        "created_at": wire_moment(item.created_at),
+        "updated_at": wire_moment(item.completed_at or item.created_at),
+        "completed_at": wire_moment(item.completed_at),
+        "created_by_id": item.created_by,
+        "last_updated_by_id": item.created_by,
     }
 
 
