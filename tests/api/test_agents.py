@@ -167,7 +167,7 @@ async def test_secrets_are_replaced_as_a_whole_and_lie_sealed_on_the_disk(tmp_pa
         assert {item.key: item.value for item in agent.secrets or ()} == {"B": "hush-hush-2", "C": ""}
         listed = await client.get(f"/v1/agents/{made.id}/secrets")
         assert [(item["key"], item["value"]) for item in listed] == [("B", "hush-hush-2"), ("C", "")]
-    for file in tmp_path.iterdir():
+    for file in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert b"hush-hush" not in file.read_bytes(), file
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
 
