@@ -56,6 +56,22 @@ async def test_an_archive_is_made_changed_and_deleted_with_all_that_is_in_it(cli
     assert await changes(client, note.id) == ["create"]
 
 
+async def test_an_archive_is_found_also_after_its_embedding_model_was_changed(tmp_path):
+    async with client_of(tmp_path, embedder=BuiltInEmbedder()) as client:
+        made = await client.sdk.archives.create(name="Instruments", embedding=None)
+        assert made.embedding_config is None
+        await client.sdk.archives.passages.create(made.id, text="A cello from Cremona.")
+        assert await texts(client, query="violin") == []
+        at = f"/v1/archives/{made.id}"
+        changed = await client.http.patch(at, json={"embedding": "loci/wordllama"})
+        assert changed.json()["embedding_config"] is not None, changed.text
+        assert (await client.http.patch(at, json={"name": "Strings"})).json()["embedding_config"] is not None
+        assert await texts(client, query="cello") == await texts(client, query="violin") == ["A cello from Cremona."]
+        assert (await client.http.patch(at, json={"embedding": None})).json()["embedding_config"] is None
+        assert await texts(client, query="violin") == []
+        assert await texts(client, query="cello") == ["A cello from Cremona."]
+
+
 async def test_archives_are_listed_by_time_name_and_agent(client):
     ids = [(await client.sdk.archives.create(name=name)).id for name in ("a", "b", "a")]
     assert await listed(client) == ids[::-1]
@@ -145,6 +161,7 @@ async def test_what_means_nothing_is_refused(client):
         ("GET", "/v1/archives/nonsense", None, 422),
         ("GET", f"/v1/archives?after={none}", None, 404),
         ("PATCH", f"/v1/archives/{shelf}", {"name": ""}, 422),
+        ("PATCH", f"/v1/archives/{shelf}", {"embedding": "nobody/nothing"}, 404),
         ("PATCH", f"/v1/archives/{none}", {"name": "b"}, 404),
         ("DELETE", f"/v1/archives/{none}", None, 404),
         ("GET", f"/v1/archives/{none}/agents", None, 404),

@@ -40,6 +40,8 @@ BODIES = {
     "a label of two lines": b'{"memory_blocks": [{"label": "a\\nb", "value": "x"}]}',
     "no name for a secret": b'{"secrets": {"": "x"}}',
     "no text for a secret": b'{"secrets": {"A": 1}}',
+    "a form of answers that is none": b'{"response_format": {"type": "nope"}}',
+    "a form of answers without its schema": b'{"response_format": {"type": "json_schema"}}',
     "a first message without words": b'{"initial_message_sequence": [{"role": "user", "content": ""}]}',
 }
 

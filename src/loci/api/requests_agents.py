@@ -4,7 +4,7 @@ version send them.
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from loci.agent.creating import FirstMessage, NewAgent, NewBlock
 from loci.agent.settings import merged
@@ -31,6 +31,18 @@ Label = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS, pattern=LA
 """The name of a block, which becomes a tag in the prompt: no text may end that tag or begin another."""
 Secret = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
 Object = dict[str, Any]
+
+
+def _format(asked: Object) -> Object:
+    if asked.get("type") not in {"text", "json_object", "json_schema"}:
+        raise ValueError("its type must be 'text', 'json_object' or 'json_schema'")
+    if asked["type"] == "json_schema" and not isinstance(asked.get("json_schema"), dict):
+        raise ValueError("with the type 'json_schema' it needs the schema under 'json_schema'")
+    return asked
+
+
+Format = Annotated[Object, AfterValidator(_format)]
+"""In which form a model has to answer."""
 
 
 class Body(BaseModel):
@@ -135,7 +147,7 @@ class AgentFields(Body):
     enable_reasoner: bool | None = None
     max_reasoning_tokens: Annotated[int, Field(ge=0, le=INTEGER_MAX)] | None = None
     parallel_tool_calls: bool | None = None
-    response_format: Object | None = None
+    response_format: Format | None = None
     tool_ids: Names | None = None
     block_ids: Names | None = None
     tool_rules: Annotated[list[Object], Field(max_length=LIST_MAX)] | None = None

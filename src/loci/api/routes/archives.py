@@ -42,22 +42,33 @@ async def _wire(core: Core, actor: actors.Actor, archive: Archive) -> WireObject
     return wire_archive(archive, actor.organization_id, await embedding_info(core, actor, archive.embedding))
 
 
-class ArchiveIn(Body):
-    """An archive to be made. Its embedding model is the usual one unless one is named; null means words only."""
+async def _known(core: Core, actor: actors.Actor, handle: str | None) -> None:
+    """Raise what is wrong with a handle, if anything is."""
+    if handle is not None:
+        await core.models.embedder(actor, handle)
 
-    name: Annotated[Name, Field(min_length=1)]
-    description: LongText | None = None
+
+class EmbeddedIn(Body):
+    """How notes are embedded. null means words only."""
+
     embedding: Name | None = None
     embedding_config: Object | None = None
 
     def handle(self, default: str | None) -> str | None:
-        """The embedding model that is meant."""
+        """The embedding model that is meant; the default when none is named."""
         given = {"embedding", "embedding_config"} & self.model_fields_set
         return self.embedding or handle_in(self.embedding_config) if given else default
 
 
-class ArchiveChangeIn(Body):
-    """What an archive shall become; what is not named stays."""
+class ArchiveIn(EmbeddedIn):
+    """An archive to be made. Its embedding model is the usual one unless one is named."""
+
+    name: Annotated[Name, Field(min_length=1)]
+    description: LongText | None = None
+
+
+class ArchiveChangeIn(EmbeddedIn):
+    """What an archive shall become; what is not named stays. With another model its notes are embedded anew."""
 
     name: Annotated[Name, Field(min_length=1)] | None = None
     description: LongText | None = None
@@ -65,7 +76,8 @@ class ArchiveChangeIn(Body):
     def changed(self, archive: Archive) -> Archive:
         """The archive with what is named."""
         described = self.description if "description" in self.model_fields_set else archive.description
-        return replace(archive, name=self.name or archive.name, description=described)
+        handle = self.handle(archive.embedding)
+        return replace(archive, name=self.name or archive.name, description=described, embedding=handle)
 
 
 @router.get("/archives", response_model=list[ArchiveShape])
@@ -81,8 +93,7 @@ async def list_archives(
 async def create_archive(body: ArchiveIn, services: Services, actor: Actor) -> Response:
     """Make an archive; it is attached to nobody."""
     handle = body.handle(services.models.default_embedder)
-    if handle is not None:
-        await services.models.embedder(actor, handle)
+    await _known(services, actor, handle)
     archive = Archive(id=new_id("archive"), name=body.name, description=body.description, embedding=handle)
     now = services.clock.now()
     made = await services.store.write(archives.insert, actor, author_of(actor), archive, now)
@@ -97,7 +108,8 @@ async def retrieve_archive(archive_id: ArchiveId, services: Services, actor: Act
 
 @router.patch("/archives/{archive_id}", response_model=ArchiveShape)
 async def modify_archive(archive_id: ArchiveId, body: ArchiveChangeIn, services: Services, actor: Actor) -> Response:
-    """Change the name or the description of an archive."""
+    """Change the name, the description or the embedding model of an archive. It can be searched all the time."""
+    await _known(services, actor, body.handle(None))
 
     def change(tx: Transaction) -> Archive:
         archive = body.changed(archives.get(tx, actor, archive_id))
