@@ -101,6 +101,8 @@ class Attempts:
             return MCP_CONFIG
         if "/tools/approval/" in where:
             return {"requires_approval": True}
+        if where.endswith("/messages/{message_id}"):
+            return {"message_type": "user_message", "content": "x"}
         if (method, where) in TEMPLATE_FILES:
             path = f"/v1/agents/{self.asked.ids[1]['agent_id']}/export"
             return {"agent_file_json": self.asked.second.call("GET", path)}

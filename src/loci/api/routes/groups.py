@@ -157,7 +157,9 @@ async def stream_group_message(group_id: GroupId, body: SendIn, services: Servic
 
 
 async def _send(services: Core, actor: actors.Actor, group_id: str, body: SendIn, *, streaming: bool) -> Response:
-    wanted = body.model_copy(update={"streaming": streaming}).model_dump(exclude_unset=True, mode="json")
+    wanted = body.model_copy(update={"streaming": streaming}).model_dump(
+        exclude={"agent_id"}, exclude_unset=True, mode="json"
+    )
     asked, now = cast("JsonObject", wanted), services.clock.now
     request = group_request(asked)
     if not request.messages or request.approvals:
