@@ -11,7 +11,7 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from bench.suites import QUICK, SUITES, Row, Size
+from bench.suites import QUICK, SHORT, SUITES, Row, Size, medians
 from bench.target import Target, fake_model, free_port, own_server
 
 EXAMPLES = """
@@ -75,12 +75,16 @@ async def measure(targets: list[Target], chosen: argparse.Namespace, talk: Conso
     for name, suite in SUITES.items():
         if chosen.only and name not in chosen.only:
             continue
+        rounds: dict[str, list[list[Row]]] = {target.name: [] for target in targets}
+        for _ in range(size.rounds if name in SHORT else 1):
+            for target in targets:
+                talk.print(f"[dim]{name}: {target.name} …[/dim]")
+                try:
+                    rounds[target.name].append(await suite(target, size))
+                finally:
+                    await target.forget()
         for target in targets:
-            talk.print(f"[dim]{name}: {target.name} …[/dim]")
-            try:
-                found[target.name] += await suite(target, size)
-            finally:
-                await target.forget()
+            found[target.name] += medians(rounds[target.name])
     return found
 
 

@@ -1,14 +1,14 @@
 """What is measured, one function each: a target in, rows of numbers out.
 
-Every number is a median or a percentile of many, and the suites run target after target in one process, so that the
-ratios between targets mean something even on a noisy machine.
+Every number is a median or a percentile of many, and what is short is done several times over, target after target in
+one process, so that the ratios between targets mean something even on a noisy machine.
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx2
 
@@ -33,6 +33,8 @@ class Row:
 class Size:
     """How much is done: a quick look, or the whole of it."""
 
+    rounds: int = 3
+    """How often what is short is done; the median counts."""
     turns: int = 200
     seconds: float = 5.0
     agents: tuple[int, ...] = (1, 8, 32, 64)
@@ -41,7 +43,7 @@ class Size:
     searches: int = 100
 
 
-QUICK = Size(turns=60, seconds=2.0, agents=(1, 8, 32), history=(10, 200), passages=(1_000,), searches=40)
+QUICK = Size(rounds=1, turns=60, seconds=2.0, agents=(1, 8, 32), history=(10, 200), passages=(1_000,), searches=40)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -122,7 +124,9 @@ async def throughput(target: Target, size: Size) -> list[Row]:
             agents = [await target.new_agent(http) for _ in range(count)]
             for agent_id in agents:
                 await _turn(http, agent_id)
+            await _settled(target)
             done = 0
+            before = target.cpu_s()
             until_s = time.perf_counter() + size.seconds
 
             async def talk(agent_id: str, http: httpx2.AsyncClient = http, until_s: float = until_s) -> None:
@@ -132,7 +136,12 @@ async def throughput(target: Target, size: Size) -> list[Row]:
                     done += 1
 
             took_ms = await timed(lambda agents=agents, talk=talk: asyncio.gather(*map(talk, agents)))
-            rows.append(Row(name=f"turns/s, {count} agents", value=done / took_ms * 1_000, unit="/s", better="more"))
+            await _settled(target)  # what a turn leaves to be done later is a part of it
+            after = target.cpu_s()
+        rows.append(Row(name=f"turns/s, {count} agents", value=done / took_ms * 1_000, unit="/s", better="more"))
+        if before is not None and after is not None:
+            own = (after - before) * 1_000 / done
+            rows.append(Row(name=f"turn of one of {count} agents, server CPU", value=own, unit="ms"))
     return rows
 
 
@@ -270,3 +279,13 @@ SUITES: dict[str, Suite] = {
     "agents": agents,
     "archival": archival,
 }
+SHORT = frozenset({"turn", "stream", "throughput", "agents"})
+"""Suites that are short enough to be done in several rounds."""
+
+
+def medians(rounds: list[list[Row]]) -> list[Row]:
+    """One row for all that have the same name."""
+    return [
+        replace(row, value=percentile([each.value for rows in rounds for each in rows if each.name == row.name], 0.5))
+        for row in rounds[0]
+    ]
