@@ -18,14 +18,21 @@ from loci.types.identities import Identity
 
 async def wire_agents(core: Core, actor: Actor, found: Sequence[Agent], shown: frozenset[str]) -> list[WireObject]:
     """Agents with what is to be shown of them."""
-    views = await core.store.read(_views, actor, found, shown)
-    return [wire_agent(await _completed(core, actor, view)) for view in views]
+    return await _told(core, actor, await core.store.read(_views, actor, found, shown))
 
 
 async def wire_one(core: Core, actor: Actor, agent_id: str, shown: frozenset[str] = RELATIONS) -> WireObject:
     """One agent. Raises NotFound."""
-    agent = await core.store.read(agents.get, actor, agent_id)
-    return (await wire_agents(core, actor, [agent], shown))[0]
+    return (await _told(core, actor, await core.store.read(_view, actor, agent_id, shown)))[0]
+
+
+async def _told(core: Core, actor: Actor, views: Sequence[AgentView]) -> list[WireObject]:
+    models = {handle: await model_info(core, actor, handle) for handle in {view.agent.model for view in views}}
+    return [wire_agent(await _completed(core, actor, view, models[view.agent.model])) for view in views]
+
+
+def _view(tx: Transaction, actor: Actor, agent_id: str, shown: frozenset[str]) -> list[AgentView]:
+    return _views(tx, actor, [agents.get(tx, actor, agent_id)], shown)
 
 
 def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozenset[str]) -> list[AgentView]:
@@ -38,6 +45,9 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
     last = runs.last_of_agents(tx, actor, ids)
     windows = conversations.main_windows(tx, actor, ids)
     managed = groups.led_by(tx, actor, ids) if "agent.managed_group" in shown else {}
+    threads = [conversations.default_id(agent_id) for agent_id in ids]
+    asks = "agent.pending_approval" in shown and not actor.limited
+    waiting = approvals.awaited(tx, actor, threads) if asks else set[str]()
     return [
         AgentView(
             agent=agent,
@@ -49,10 +59,10 @@ def _views(tx: Transaction, actor: Actor, found: Sequence[Agent], shown: frozens
             identities=[known[identity_id] for identity_id in people[agent.id] if identity_id in known],
             last_run=last.get(agent.id),
             group=managed.get(agent.id),
-            pending=_pending(tx, actor, agent) if "agent.pending_approval" in shown and not actor.limited else None,
+            pending=_pending(tx, actor, thread) if thread in waiting else None,
             shown=shown,
         )
-        for agent in found
+        for agent, thread in zip(found, threads, strict=True)
     ]
 
 
@@ -61,17 +71,15 @@ def _people(tx: Transaction, actor: Actor, of_agents: Iterable[Sequence[str]]) -
     return identities.by_ids(tx, actor, wanted) if wanted else {}
 
 
-def _pending(tx: Transaction, actor: Actor, agent: Agent) -> WireObject | None:
-    """The question that the main thread waits for, as the message that asked it."""
-    waiting = approvals.of_conversation(tx, actor, conversations.default_id(agent.id), pending_only=True)
-    if not waiting:
-        return None
+def _pending(tx: Transaction, actor: Actor, thread: str) -> WireObject | None:
+    """The question that a thread waits for, as the message that asked it."""
+    waiting = approvals.of_conversation(tx, actor, thread, pending_only=True)
     message = messages.get(tx, actor, waiting[-1].message_id)
     asked = wire_list([message], View(), {(item.run_id, item.call_id) for item in waiting})
     return next((item for item in asked if item["message_type"] == "approval_request_message"), None)
 
 
-async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
+async def _completed(core: Core, actor: Actor, view: AgentView, model: ModelInfo | None) -> AgentView:
     agent = view.agent
     secrets: dict[str, str] = {}
     if "agent.secrets" in view.shown and not actor.limited:
@@ -81,7 +89,7 @@ async def _completed(core: Core, actor: Actor, view: AgentView) -> AgentView:
         view,
         secrets=secrets,
         sources=[wire_folder(folder, await embedding_info(core, actor, folder.embedding)) for folder in view.folders],
-        model=await model_info(core, actor, agent.model),
+        model=model,
         embedding=await embedding_info(core, actor, agent.embedding),
     )
 

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ OPEN_PATHS = frozenset({"/v1/health", "/v1/ready", "/v1/tools/mcp/oauth/callback
 _GUARDED = ("/v1", "/mcp")
 _GIT = "/v1/git/"
 ORIGIN_HINT = "Its operator can name sites in LOCI_CORS_ORIGINS."
+ADDRESSES_MAX = 1_024
+"""So many addresses and names are not looked at anew for each request."""
 NO_KEY_HINT = "Set LOCI_API_KEY to open it."
 
 
@@ -100,6 +103,7 @@ def _is_guarded(scope: Scope) -> bool:
     return path.startswith(_GUARDED) and path.rstrip("/") not in OPEN_PATHS and scope["method"] != "OPTIONS"
 
 
+@lru_cache(ADDRESSES_MAX)
 def _host_name(text: str) -> str:
     """The name in `name:port`, `[::1]:port` or the address of a site."""
     try:
@@ -108,6 +112,7 @@ def _host_name(text: str) -> str:
         return ""
 
 
+@lru_cache(ADDRESSES_MAX)
 def _is_local(address: str) -> bool:
     try:
         number = ip_address(address.partition("%")[0])

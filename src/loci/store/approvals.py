@@ -13,6 +13,9 @@ _ROWS = Record(Approval, "approvals", "p", missing="There is no question {}.")
 ASKED = """
 select run_id, call_id from approvals
 where organization_id = :organization_id and run_id in (select value from json_each(:run_ids))"""
+AWAITED = """
+select distinct conversation_id from approvals where organization_id = :organization_id and status = 'pending'
+    and conversation_id in (select value from json_each(:ids))"""
 ANSWER = """
 update approvals set status = :status, answer = :answer, answered_at = :now
 where run_id = :run_id and call_id = :call_id and organization_id = :organization_id and status = 'pending'"""
@@ -36,6 +39,12 @@ def of_conversation(tx: Transaction, actor: Actor, conversation_id: str, *, pend
 def of_message(tx: Transaction, actor: Actor, message_id: str) -> list[Approval]:
     """The questions that the calls of one message led to."""
     return _ROWS.all(tx, _ROWS.select + " and p.message_id = :message_id", within(actor, message_id=message_id))
+
+
+def awaited(tx: Transaction, actor: Actor, conversation_ids: Sequence[str]) -> set[str]:
+    """Those of the conversations that have open questions."""
+    rows = tx.all(AWAITED, within(actor, ids=dump(list(conversation_ids))))
+    return {text(row, "conversation_id") for row in rows}
 
 
 def asked(tx: Transaction, actor: Actor, run_ids: Sequence[str]) -> set[tuple[str, str]]:

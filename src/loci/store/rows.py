@@ -265,8 +265,10 @@ class Record(Generic[T]):
     def by_holder(self, tx: Transaction, actor: Actor, sql: str, holder_ids: Sequence[str]) -> dict[str, list[T]]:
         """What several hold, by holder: the query has `:ids` as JSON, and selects `holder_id` too."""
         found: dict[str, list[T]] = {holder_id: [] for holder_id in holder_ids}
+        known: dict[str, T] = {}  # what all agents hold is read once
         for row in tx.all(sql, within(actor, ids=dump(list(holder_ids)))):
-            found[text(row, "holder_id")].append(self.value(row))
+            value = known.get(text(row, "id")) or known.setdefault(text(row, "id"), self.value(row))
+            found[text(row, "holder_id")].append(value)
         return found
 
     def insert(self, tx: Transaction, actor: Actor, value: T, now: datetime) -> T:
