@@ -35,6 +35,7 @@ UNUSED_BASES = """
 delete from trace_bases where created_at < :before
     and not exists (select 1 from traces where traces.base_id = trace_bases.id)"""
 EXPIRED = "delete from traces where created_at < :before"
+_SMALL_WINDOW, _SMALL_MEMORY = 12, 5
 TOO_MUCH = """
 delete from traces where seq in (
     select seq from (select seq, sum(size_bytes) over (order by seq desc) as through from traces) as running
@@ -77,7 +78,12 @@ class Trace(Call):
 
 def packed(body: bytes) -> bytes:
     """JSON text as a column holds it."""
-    return zlib.compress(body, 1)
+    # To set up the widest window takes ten times as long as a short body does in a small one.
+    window, memory = (
+        (_SMALL_WINDOW, _SMALL_MEMORY) if len(body) <= 1 << _SMALL_WINDOW else (zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
+    )
+    packing = zlib.compressobj(1, zlib.DEFLATED, window, memory)
+    return packing.compress(body) + packing.flush()
 
 
 def insert(tx: Transaction, new: Sequence[tuple[Actor, NewTrace]]) -> None:
