@@ -21,7 +21,8 @@ ERROR_BYTES_MAX = 100_000
 TROUBLES = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError)
 """What the client raises when a server or the way to it misbehaves."""
 
-_LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=200, keepalive_expiry=30.0)
+# Each connection at rest is looked at with every request, so only as many rest as are soon used again.
+_LIMITS = httpx2.Limits(max_connections=1_000, max_keepalive_connections=20, keepalive_expiry=30.0)
 _HERE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
