@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_the_data_are_one_sound_file(home: Path, processes: list[Process]) -> No
         first_hour.before(client)
     process.kill()
 
-    with sqlite3.connect(home / "loci.db") as database:
+    with closing(sqlite3.connect(home / "loci.db")) as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
         assert database.execute("pragma foreign_key_check").fetchall() == []
 

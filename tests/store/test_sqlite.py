@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ async def test_writers_at_once_share_commits(tmp_path: Path) -> None:
 async def test_what_was_acknowledged_is_in_the_file_when_another_process_looks(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         await store.write(put, "seen", "from outside")
-        with sqlite3.connect(tmp_path / "loci.db") as other:
+        with closing(sqlite3.connect(tmp_path / "loci.db")) as other:
             assert other.execute("select value from meta where key = 'seen'").fetchone() == ("from outside",)
 
 
@@ -114,7 +115,7 @@ async def test_closing_waits_for_what_was_accepted(tmp_path: Path) -> None:
     await store.close()
     await asyncio.gather(*tasks)
 
-    with sqlite3.connect(tmp_path / "loci.db") as other:
+    with closing(sqlite3.connect(tmp_path / "loci.db")) as other:
         assert other.execute("select count(*) from meta where key like 'key %'").fetchone() == (100,)
 
 
