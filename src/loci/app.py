@@ -128,7 +128,7 @@ async def running(settings: Settings, doubles: Doubles) -> AsyncGenerator[Core]:
         core.jobs.register(scheduling.KIND, scheduling.Saying(core), attempts_max=scheduling.ATTEMPTS_MAX)
         core.jobs.register(sleeping.KIND, sleeping.Sleeping(store, core.runs, clock))
         core.jobs.register(callbacks.KIND, core.callbacks, attempts_max=callbacks.ATTEMPTS_MAX)
-        core.jobs.register(rounds.KIND, core.rounds, at_once=rounds.AT_ONCE)
+        core.jobs.register(rounds.KIND, core.rounds, given_up=core.rounds.given_up, at_once=rounds.AT_ONCE)
         await core.intake.open()
         await core.memfs.open()
         work = batching.Batches(core)

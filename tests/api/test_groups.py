@@ -155,6 +155,17 @@ async def test_they_hear_one_person_at_a_time(talk: Talk) -> None:
     assert len(spoken(await say(talk, group_id, "Now me.", "Yes.", "Yes."))) == 2
 
 
+async def test_a_talk_that_is_called_off_before_it_began_says_so(talk: Talk) -> None:
+    group_id, _ = await a_group(talk, "Ada", "Bo")
+    await talk.live.core.jobs.close()  # as when other groups have all the room
+    asked = asyncio.ensure_future(say(talk, group_id, "Hello."))
+    while not (waiting := (await talk.http.get("/v1/jobs/active")).json()):
+        await asyncio.sleep(0.005)
+    assert (await talk.http.patch(f"/v1/jobs/{waiting[0]['id']}/cancel")).status_code == 200
+    answer = await asyncio.wait_for(asked, 10)
+    assert (answer.status_code, "called off" in answer.text) == (409, True)
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_who_cannot_speak_is_told_of_once_and_holds_nobody_up(talk: Talk, streaming: bool) -> None:
     lead = (await talk.sdk.agents.create(name="Lead", include_base_tools=False)).id

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 
 from loci.agent.colleagues import answer_of
@@ -16,7 +17,7 @@ from loci.agent.deciding import broken
 from loci.agent.request import NewMessage, RunRequest
 from loci.agent.runs import LiveRun, Runs
 from loci.clock import Clock
-from loci.errors import BadRequest, Busy, GivenUp, LociError, NotFound
+from loci.errors import BadRequest, Busy, Conflict, GivenUp, LociError, NotFound
 from loci.ids import new_id
 from loci.jobs.worker import FINAL_STATUS, Jobs
 from loci.store import agents, conversations, groups, jobs, messages
@@ -122,8 +123,8 @@ class Rounds:
         _circle(tx, actor, group_id, now)
         if jobs.is_open(tx, KIND, group_id):
             raise Busy("The group is talking already.")
+        tx.after_commit(partial(self._listening.__setitem__, group_id, news))
         self._jobs.enqueue(tx, actor, NewJob(kind=KIND, subject_id=group_id, payload=asked), now)
-        self._listening[group_id] = news
 
     async def __call__(self, actor: Actor, job: Job) -> None:
         """Let the agents of a group speak, from where they were interrupted, and tell whoever listens."""
@@ -138,6 +139,11 @@ class Rounds:
             raise
         finally:
             news.put_nowait(last)
+
+    async def given_up(self, _actor: Actor, job: Job, error: str | None) -> None:
+        """Tell whoever listens to a talk that was called off, or given up, before it began."""
+        if (news := self._listening.pop(job.subject_id or "", None)) is not None:
+            news.put_nowait(Conflict(error or "The talk was called off before it began."))
 
     async def _speak(self, actor: Actor, circle: Circle, job: Job, news: _News) -> None:
         asked = self._read(job.payload)

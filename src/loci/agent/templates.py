@@ -103,7 +103,7 @@ async def deploy(
     def note(tx: Transaction) -> None:
         deployments.insert(tx, actor, deployment_id, template.id, variables, now)
         agent_ids = [entity.id for entity in deployments.entities(tx, actor, deployment_id)]
-        held = [block.id for agent_id in agent_ids for block in blocks.blocks_of_agent(tx, actor, agent_id)]
+        held = [block.id for each in blocks.blocks_of_agents(tx, actor, agent_ids).values() for block in each]
         for number, block_id in enumerate(dict.fromkeys(held)):
             origin = Origin(
                 template_id=version.id,
