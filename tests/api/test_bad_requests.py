@@ -180,6 +180,10 @@ async def test_routes_and_methods_that_are_none(tmp_path):
             assert "/docs" in detail
             assert ("begin with /v1" in detail) == (path == "/nothing/")
             assert ("only: " in detail) == (status == 405)
+            allowed = answer.headers.get("allow", "")
+            assert {each for each in allowed.split(", ") if each} == (
+                {"GET", "POST"} | ({"PUT"} if "tools" in path else set()) if status == 405 else set()
+            )
         hosted = await client.http.get("/v1/environments/")
         assert (hosted.status_code, "hosted service" in hosted.json()["detail"]) == (404, True)
 

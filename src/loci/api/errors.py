@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from loci.errors import Busy, GivenUp, LociError, McpFailed, ModelFailure, NotAvailable
 from loci.types.json import JsonValue
@@ -85,23 +86,30 @@ def _sentence(problem: dict[str, Any]) -> str:
     where = ".".join(str(item) for item in cast("Sequence[str | int]", problem["loc"]))
     given = problem.get("input")
     shown = f" (got {str(given)[:_SHOWN_MAX_CHARS]!r})" if isinstance(given, str | int | float) else ""
-    return f"{where}: {problem['msg']}{shown}"
+    return f"{where}: {str(problem['msg']).removeprefix('Value error, ')}{shown}"
 
 
 async def _http(request: Request, error: Exception) -> Response:
     problem = cast("HTTPException", error)
-    detail = str(problem.detail)
+    detail, headers = str(problem.detail), dict(problem.headers or {})
     if problem.status_code == 404 and (family := _HOSTED.match(request.url.path)):
         detail = f"Not Found: {family[1]} were a part of the vendor's hosted service and have no counterpart here."
     elif detail in ("Not Found", "Method Not Allowed"):
         prefix = "" if request.url.path.startswith("/v1/") else " The paths of the API begin with /v1."
-        allowed = (problem.headers or {}).get("Allow")
-        detail += f". {f'Here is only: {allowed}. ' if allowed else ''}/docs describes the API.{prefix}"
+        here = f"Here is only: {allowed}. " if (allowed := _allowed(request)) else ""
+        detail += f". {here}/docs describes the API.{prefix}"
+        headers |= {"Allow": allowed} if allowed else {}
     invalid = problem.status_code == 422
     answer = error_answer(problem.status_code, {"trace_id": "", "detail": detail} if invalid else {"detail": detail})
-    for name, value in (problem.headers or {}).items():
-        answer.headers[name] = value
+    answer.headers.update(headers)
     return answer
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes that have this path: the framework names those of the first."""
+    found = [route for route in request.app.routes if isinstance(route, Route)]
+    there = [route.methods or set[str]() for route in found if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted(set[str]().union(*there)))
 
 
 async def _fault(request: Request, error: Exception) -> Response:
