@@ -46,7 +46,7 @@ def test_the_help_of_a_command_shows_how_it_is_used(words: list[str]):
 
     assert done.status == 0
     assert "Example" in done.out
-    assert f"loci {' '.join(words)}" in done.out.split("Example")[1]
+    assert f"\n   loci {' '.join(words)}" in done.out.split("Example")[1]
 
 
 def test_a_wrong_word_is_answered_with_one_near_to_it():

@@ -47,8 +47,17 @@ class Commands(TyperGroup):
         """Find the subcommand; a word that is none is refused with those near to it."""
         name, found, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
-            found = get_command(_imported(COMMANDS[name][0]).app)
+            found = _indented(get_command(_imported(COMMANDS[name][0]).app))
         return name, found, rest
+
+
+def _indented(command: Any) -> Any:  # noqa: ANN401  as above
+    """The command, and those below it: an empty line keeps examples that follow the first paragraph from losing their
+    indentation, which Typer takes for the margin of what is shown there.
+    """
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.help = each.help and each.help.replace("\n\n", "\n\n\n", 1)
+    return command
 
 
 def _imported(module: str) -> ModuleType:
