@@ -293,7 +293,7 @@ def build_sandbox(settings: Settings, clock: Clock) -> Sandbox:
         case "daytona":
             return RemoteSandbox(Daytona(asked.daytona, _door_to(asked, asked.daytona), clock), bounds)
         case _:
-            door = Door(allowed_hosts=frozenset(asked.hosts))  # for tools that are granted the network
+            door = Door(allowed_hosts=frozenset(asked.tool_hosts))
             return LocalSandbox(Place(home=settings.home, choice=asked.kind, door=door, bounds=bounds))
 
 

@@ -55,8 +55,8 @@ E2B_DOMAIN, DAYTONA_URL = "e2b.app", "https://app.daytona.io/api"
 class SandboxSettings:
     """Where tools from source run. `kind`: one of SANDBOXES; `auto` is the strongest that this machine has.
 
-    `network`: whether a tool that asks for it may reach the public internet. `hosts`: private hosts that it may reach
-    then, too, and that machines for hire may be on.
+    `network`: whether a tool that asks for it may reach the public internet, and then the private `tool_hosts`, too.
+    `hosts`: private hosts that machines for hire may be on; they are no way for tools.
     """
 
     kind: str = "auto"
@@ -65,6 +65,7 @@ class SandboxSettings:
     e2b: Account = Account(url=f"https://api.{E2B_DOMAIN}", domain=E2B_DOMAIN)
     daytona: Account = Account(url=DAYTONA_URL)
     hosts: tuple[str, ...] = ()
+    tool_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +226,7 @@ def _sandbox(env: Mapping[str, str], table: JsonObject) -> SandboxSettings:
             region=env.get("DAYTONA_TARGET"),
         ),
         hosts=_hosts(env.get("LOCI_SANDBOX_HOSTS") or _text(table, "hosts") or ""),
+        tool_hosts=_hosts(env.get("LOCI_TOOL_HOSTS") or _text(table, "tool_hosts") or ""),
     )
 
 

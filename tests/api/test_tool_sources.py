@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from loci.config import SandboxSettings
+from loci.config import SandboxSettings, load
 from loci.testing.live import live_settings
 from tests.api.clients import client_of
 from tests.api.talk import call, talking
@@ -143,8 +143,8 @@ async def test_a_tool_sees_the_secrets_of_its_agent_and_its_sandbox_and_no_other
 
 async def test_a_tool_that_names_a_client_has_one_of_the_server_that_it_is_told(tmp_path, monkeypatch):
     offered(tmp_path / "wheels", monkeypatch, name="letta_client", version="1.99", source=CLIENT)
-    settings = replace(live_settings(tmp_path), sandbox=SandboxSettings(hosts=("127.0.0.1",)))
-    async with client_of(tmp_path, settings=settings) as client:
+    opened = load({"LOCI_TOOL_HOSTS": "127.0.0.1"}, home=tmp_path).sandbox
+    async with client_of(tmp_path, settings=replace(live_settings(tmp_path), sandbox=opened)) as client:
         if (await client.live.core.source_tools.sandbox.standing()).means != "namespaces":
             pytest.skip("a tool can only be given the network with namespaces")
         tool = await client.sdk.tools.create(source_code=ASKING, extra_body={"metadata_": {"network": True}})
@@ -152,6 +152,12 @@ async def test_a_tool_that_names_a_client_has_one_of_the_server_that_it_is_told(
         agent = await client.sdk.agents.create(tool_ids=[tool.id], secrets=told)
         done = await client.sdk.agents.tools.run("health", agent_id=agent.id, args={})
         assert done.func_return == '{"version":"0.1.0","status":"ok"}sk-1'
+    hired = SandboxSettings(hosts=("127.0.0.1",))  # where machines for hire are is no way for tools
+    async with client_of(tmp_path, settings=replace(live_settings(tmp_path), sandbox=hired)) as client:
+        told["LETTA_BASE_URL"] = client.live.url
+        await client.sdk.agents.update(agent.id, secrets=told)
+        done = await client.sdk.agents.tools.run("health", agent_id=agent.id, args={})
+        assert (done.status, "403" in str(done.func_return)) == ("error", True)
 
 
 @pytest.mark.parametrize(
