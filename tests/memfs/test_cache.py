@@ -54,6 +54,19 @@ async def test_a_server_that_starts_leaves_those_of_others_alone(tmp_path: Path)
         assert (await here.clone("Bob")).files() == expected
 
 
+async def test_a_place_is_taken_when_there_is_something_to_put_there(tmp_path: Path):
+    async with room(tmp_path) as here:
+        folder = tmp_path / "data" / "git"
+        assert not folder.exists()
+        folder.write_text("no folder")
+        refused = await here.client.http.get(f"{here.url}/info/refs?service=git-upload-pack")
+        assert (refused.status_code, "There is no place" in refused.json()["detail"]) == (503, True)
+        folder.unlink()
+        assert (await here.clone()).files()
+        assert len(list(folder.iterdir())) == 1
+    assert list(folder.iterdir()) == []
+
+
 async def test_what_is_damaged_or_cleared_is_made_again(tmp_path: Path):
     async with room(tmp_path) as here:
         expected = await pushed(here)

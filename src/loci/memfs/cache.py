@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,23 +42,19 @@ def files_of(folder: Path) -> frozenset[tuple[str, int]]:
 
 
 class Place:
-    """The folder of this process among those of others."""
+    """The folder of this process among those of others, taken for its first repository."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._held: tuple[Path, int] | None = None
+        self._taking = threading.Lock()
 
-    def open(self) -> None:
-        """Sweep away what processes that are gone have left, and take a folder. Without one there is no repository."""
-        with contextlib.suppress(OSError):
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(self._root, fcntl.LOCK_EX):  # nobody sweeps a folder away before it is held
-                for left in self._root.iterdir():
-                    with contextlib.suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                        shutil.rmtree(left)
-                folder = Path(tempfile.mkdtemp(dir=self._root))
-                self._held = folder, os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-                fcntl.flock(self._held[1], fcntl.LOCK_EX)
+    def sweep(self) -> None:
+        """Clear what processes that are gone have left."""
+        with contextlib.suppress(OSError), _locked(self._root, fcntl.LOCK_EX):
+            for left in self._root.iterdir():
+                with contextlib.suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    shutil.rmtree(left)
 
     def close(self) -> None:
         """Give the folder up, with all that is in it."""
@@ -69,12 +66,20 @@ class Place:
     def fresh(self, name: str) -> Path:
         """A new folder for a repository. Raises GitFailed."""
         try:
-            if self._held is None:
-                raise PermissionError(None, "it cannot be written")
-            self._held[0].mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have cleared the cache
-            return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._held[0]))
+            with self._taking:
+                folder, _ = self._held = self._held or self._taken()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have cleared the cache
+            return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
         except OSError as error:
             raise GitFailed(f"There is no place for a repository in {self._root}: {error.strerror}.") from error
+
+    def _taken(self) -> tuple[Path, int]:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(self._root, fcntl.LOCK_EX):  # nobody sweeps a folder away before it is held
+            folder = Path(tempfile.mkdtemp(dir=self._root))
+            handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        return folder, handle
 
 
 @contextlib.contextmanager

@@ -70,11 +70,11 @@ class Repositories:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
-        """Make room on disk."""
-        await asyncio.to_thread(self._place.open)
+        """Clear what earlier servers left on disk."""
+        await asyncio.to_thread(self._place.sweep)
 
     async def close(self) -> None:
-        """Clear it."""
+        """Clear what this one has there."""
         await asyncio.to_thread(self._place.close)
 
     @contextlib.asynccontextmanager
@@ -152,7 +152,8 @@ class Repositories:
         await self._drop(agent_id)
         if len(self._kept) >= KEPT_MAX:
             await self._drop(next((each for each in self._kept if each not in self._locks), agent_id))
-        kept = self._kept[agent_id] = Kept(Git(self._place.fresh(agent_id), self._room))
+        folder = await asyncio.to_thread(self._place.fresh, agent_id)
+        kept = self._kept[agent_id] = Kept(Git(folder, self._room))
         await kept.git.run("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(kept.git.folder))
         return kept
 
