@@ -253,7 +253,8 @@ def _doors(settings: Settings, hosts: Sequence[str], hint: str) -> Doors:
     """
     named = frozenset(hosts)
     here = LOOPBACK if settings.is_loopback else frozenset[str]()
-    return Doors(trusted=Door(allowed_hosts=here | named), others=Door(allowed_hosts=named), hint=hint)
+    trusted = Door(allowed_hosts=here | named, hint=hint)
+    return Doors(trusted=trusted, others=Door(allowed_hosts=named, hint=hint, wider=trusted))
 
 
 def _mcp_outside(settings: Settings, clock: Clock, store: Store, vault: Vault) -> Outside:

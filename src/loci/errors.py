@@ -4,7 +4,7 @@
     ├── BadRequest 400 · Unprocessable 422 · Unauthorized 401 · Forbidden 403
     ├── NotFound 404 · Conflict 409 (Busy, AwaitingApproval, Taken, VersionConflict) · Gone 410
     ├── TooLarge 413 · UnsupportedMedia 415 · NotAvailable 501
-    ├── ProviderUnusable 400 · AddressRefused 400 · FetchFailed 502
+    ├── ProviderUnusable 400 · AddressRefused 400 (AddressForeign 403) · FetchFailed 502
     ├── McpFailed 502 (McpTimedOut 408) · SandboxFailed 502 (SandboxBusy 503)
     ├── MemoryRefused 422 (BlockTooLong, BlockReadOnly, TextNotFound …): the agent reads these as tool results
     ├── ModelFailure (by kind: authentication, rate limit, context too long …)
@@ -118,6 +118,12 @@ class AddressRefused(BadRequest):
     """Requests to that address are not let out."""
 
     hint = "Only public addresses can be reached; the operator can open a private host by name."
+
+
+class AddressForeign(AddressRefused):
+    """Requests to that address are let out for organisations that the operator trusts."""
+
+    status = 403
 
 
 class FetchFailed(LociError):

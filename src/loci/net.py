@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from loci.errors import AddressRefused, FetchFailed, Forbidden, TooLarge
+from loci.errors import AddressForeign, AddressRefused, FetchFailed, TooLarge
 from loci.types.keys import TRUST_HINT
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -129,6 +129,10 @@ class Door:
 
     allowed_hosts: frozenset[str] = frozenset()
     ports: frozenset[int] = PORTS
+    hint: str | None = None
+    """What the operator can do about an address that is refused."""
+    wider: "Door | None" = None
+    """The way of those whom the operator trusts: what can be reached there is refused here for want of trust alone."""
     resolver: Resolver = field(default=look_up)
     transport: Callable[[], httpx2.AsyncBaseTransport] = field(default=_transport)
     """What carries a request to an address that was checked; made anew for each fetch."""
@@ -179,6 +183,19 @@ class Door:
         raise FetchFailed(f"{_shown(ask.url)} was redirected more than {REDIRECTS_MAX} times.")
 
     async def _target(self, text: str) -> _Target:
+        try:
+            return await self._admitted(text)
+        except AddressRefused as error:
+            raise await self._refusal(text, error.message) from error
+
+    async def _refusal(self, text: str, message: str) -> AddressRefused:
+        if self.wider is not None:
+            with suppress(AddressRefused, FetchFailed):
+                await self.wider.check(text)
+                return AddressForeign(message, hint=TRUST_HINT)
+        return AddressRefused(message, hint=self.hint)
+
+    async def _admitted(self, text: str) -> _Target:
         url = parsed(text)
         host, port = url.raw_host.decode("ascii").lower(), url.port
         if port is None:
@@ -211,23 +228,10 @@ class Doors:
 
     trusted: Door
     others: Door
-    hint: str
-    """What the operator can do about an address that is refused."""
 
     def of(self, *, trusted: bool) -> Door:
         """The way out for an organisation."""
         return self.trusted if trusted else self.others
-
-    async def check(self, url: str, *, trusted: bool) -> None:
-        """As `Door.check`. Raises Forbidden for what is refused for want of trust alone."""
-        try:
-            await self.of(trusted=trusted).check(url)
-        except AddressRefused as error:
-            if not trusted:
-                with suppress(AddressRefused, FetchFailed):
-                    await self.trusted.check(url)
-                    raise Forbidden(error.message, hint=TRUST_HINT) from error
-            raise AddressRefused(error.message, hint=self.hint) from error
 
 
 def is_public(address: Address) -> bool:

@@ -81,20 +81,26 @@ class McpServers:
             log.warning("the MCP server %s cannot be used: %s", server.id, error)
             return None
 
-    async def permit(self, actor: Actor, config: McpConfig) -> Door:
-        """The way to a server, if the organisation may go it now. A name that nobody knows today may be known tomorrow.
+    async def permit(self, actor: Actor, config: McpConfig) -> None:
+        """Refuse a server that the organisation may not reach now. A name that nobody knows may be known tomorrow.
 
         Raises Forbidden for what the operator keeps for those that it trusts, AddressRefused, and BadRequest.
         """
-        trusted = await self._out.store.read(organizations.trusts, actor.organization_id)
+        door = await self._door(actor, config)
         if isinstance(config, HttpConfig):
             with suppress(FetchFailed):
-                await self._out.doors.check(config.url, trusted=trusted)
-        elif not self._out.allow_stdio:
+                await door.check(config.url)
+
+    async def _door(self, actor: Actor, config: McpConfig) -> Door:
+        """The way to a server, which checks each address. Raises Forbidden and BadRequest for a command."""
+        trusted = await self._out.store.read(organizations.trusts, actor.organization_id)
+        if isinstance(config, HttpConfig):
+            return self._out.doors.of(trusted=trusted)
+        if not self._out.allow_stdio:
             raise Forbidden(STDIO_OFF, hint=STDIO_HINT)
-        elif not trusted:
+        if not trusted:
             raise Forbidden(STDIO_FOREIGN, hint=TRUST_HINT)
-        elif "\0" in config.command or not config.command.strip():
+        if "\0" in config.command or not config.command.strip():
             raise BadRequest("The command is empty.", hint="Name the program, such as 'npx' or 'uvx'.")
         return self._out.doors.of(trusted=trusted)
 
@@ -178,12 +184,11 @@ class McpServers:
         return None if agent_id is None else await self._out.store.read(agents.get, actor, agent_id)
 
     async def _dial(self, actor: Actor, config: McpConfig, agent: Agent | None) -> Dial:
-        door = await self.permit(actor, config)
         filled = configs.filled(config, self._variables(actor, agent))
         return Dial(
             actor=actor,
             config=filled,
-            door=door,
+            door=await self._door(actor, config),
             limits=self._out.limits,
             grants=self.grants,
             grant=await self.grants.read(actor, configs.place_of(filled)) if isinstance(filled, HttpConfig) else None,

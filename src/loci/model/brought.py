@@ -137,7 +137,7 @@ class BroughtModels:
         return [*own, *(info for found in lists for info in found if info.provider in shelf)]
 
     async def check(self, actor: Actor, config: ProviderConfig) -> None:
-        """Ask the provider whether the key is good. Raises AddressRefused, Forbidden, BadRequest and ModelFailure."""
+        """Ask the provider whether the key is good. Raises AddressRefused, BadRequest and ModelFailure."""
         try:
             await self._ask(config, await self.door(actor, config.base_url))
         except FetchFailed as error:
@@ -150,10 +150,11 @@ class BroughtModels:
             raise BadRequest(words, hint="Check the address, and that the server runs.") from error
 
     async def door(self, actor: Actor, url: str | None) -> Door:
-        """The way to a provider. Raises AddressRefused, Forbidden, and FetchFailed for an unknown name."""
+        """The way to a provider. Raises AddressRefused, and FetchFailed for an unknown name."""
         trusted = await self._outside.store.read(organizations.trusts, actor.organization_id)
-        await self._outside.doors.check(url or "", trusted=trusted)
-        return self._outside.doors.of(trusted=trusted)
+        door = self._outside.doors.of(trusted=trusted)
+        await door.check(url or "")
+        return door
 
     def config(self, actor: Actor, provider: Provider) -> ProviderConfig:
         """How a stored provider is spoken to, with its key in clear. Raises ProviderUnusable."""

@@ -97,7 +97,7 @@ def _with(core: Core, actor: actors.Actor, provider: Provider, told: dict[str, s
 
 
 async def _check_address(core: Core, actor: actors.Actor, provider: Provider, told: dict[str, str | None]) -> None:
-    """Raises AddressRefused and Forbidden. A name that cannot be looked up now may be there later."""
+    """Raises AddressRefused. A name that cannot be looked up now may be there later."""
     if told.get("base_url"):
         with suppress(FetchFailed):
             await core.brought.door(actor, address_of(replace(provider, base_url=told["base_url"])))
