@@ -108,6 +108,22 @@ async def test_a_change_of_an_older_state_is_refused(shelf: Shelf):
     assert (await shelf.store.read(blocks.get, ME, block.id)).value == "second"
 
 
+async def test_a_change_leaves_a_block_in_the_project_that_it_was_made_in(shelf: Shelf):
+    def projects() -> list[str | None]:
+        return [block.project_id for block in (plain, garden)]
+
+    plain, now = await shelf.make("plain"), shelf.clock.now()
+    gardener = replace(ME, project_id="garden")
+    garden = await shelf.store.write(
+        blocks.insert, gardener, AUTHOR, Block(id=new_id("block"), label="b", value=""), now
+    )
+    assert projects() == [None, "garden"]
+    plain = await shelf.store.write(blocks.update, gardener, AUTHOR, plain, now)
+    garden = await shelf.change(garden, value="new")
+    plain, garden = [await shelf.store.read(blocks.get, ME, block.id) for block in (plain, garden)]
+    assert projects() == [None, "garden"]
+
+
 async def test_a_change_reaches_every_agent_that_holds_the_block_and_no_other(shelf: Shelf):
     one, two, other = await shelf.agent(), await shelf.agent(), await shelf.agent()
     block = await shelf.make()

@@ -192,7 +192,7 @@ class Record(Generic[T]):
         self.select = f"select {self.columns} from {table} {alias} where {self._live}"
         """All rows of the organisation. It ends within its `where`."""
         self.by_id = f"{self.select} and {alias}.id = :id"
-        stored = ["organization_id", *dict.fromkeys(["project_id", *(name for name, _ in self._dumps)])]
+        stored = dict.fromkeys(["organization_id", "project_id", *(name for name, _ in self._dumps)])
         self.insertion = (
             f"insert into {table} ({', '.join(stored)}) values ({', '.join(f':{name}' for name in stored)})"
         )
@@ -209,16 +209,15 @@ class Record(Generic[T]):
         return self._kind(**{name: load(row[name]) if load else row[name] for name, load in self._loads})
 
     def params(self, actor: Actor, value: T) -> dict[str, SqlValue]:
-        """The columns of a value, for the actor's organisation. It is in the actor's project if it names none."""
+        """The columns of a value, for the actor's organisation; what does not say its project is in the actor's."""
         given = {name: dump(getattr(value, name)) if dump else getattr(value, name) for name, dump in self._dumps}
-        given["organization_id"] = actor.organization_id
-        given["project_id"] = given.get("project_id") or actor.project_id
-        return given
+        return within(actor) | given
 
     def begun(self, actor: Actor, value: T, now: datetime) -> T:
-        """A new value with who made it, and when, where it does not say that itself."""
-        stamps = {"created_at": now, "updated_at": now, "created_by": actor.user_id, "updated_by": actor.user_id}
-        return self._with(value, {name: it for name, it in stamps.items() if getattr(value, name, it) is None})
+        """A new value with who made it, when, and in which project, where it does not say that itself."""
+        who, project_id = actor.user_id, actor.project_id
+        stamps = {"created_at": now, "updated_at": now, "created_by": who, "updated_by": who, "project_id": project_id}
+        return self._with(value, {name: it for name, it in stamps.items() if getattr(value, name, now) is None})
 
     def changed(self, actor: Actor, value: T, now: datetime) -> T:
         """A value with who changed it, and when."""
