@@ -3,6 +3,7 @@
 import letta_client
 import pytest
 
+from loci.types.actor import DEFAULT_PROJECT
 from tests.api.clients import MISSING, client_of
 
 
@@ -36,6 +37,7 @@ async def test_blocks_are_listed_oldest_first_and_page_by_page(tmp_path):
     async with client_of(tmp_path) as client:
         ids = [(await client.sdk.blocks.create(label=f"label{n}", value=f"Value {n}")).id for n in range(5)]
         assert [block.id async for block in client.sdk.blocks.list()] == ids
+        assert [block.id async for block in client.sdk.blocks.list(project_id=DEFAULT_PROJECT)] == ids
         assert [block.id async for block in client.sdk.blocks.list(limit=2)] == ids
         assert [block.id async for block in client.sdk.blocks.list(limit=2, order="desc")] == ids[::-1]
         assert [block.id async for block in client.sdk.blocks.list(label="label3")] == [ids[3]]

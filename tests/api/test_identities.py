@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from loci.types.actor import DEFAULT_PROJECT
 from tests.api.clients import MISSING, Client, client_of
 
 KIM = {"identifier_key": "crm-7", "name": "Kim", "identity_type": "user"}
@@ -90,6 +91,7 @@ async def test_a_list_is_filtered_and_paged(tmp_path):
         assert await ids(identifier_key="k2") == [made[2]]
         assert await ids(identity_type="org") == [made[1]]
         assert await ids(project_id="none") == []
+        assert await ids(project_id=DEFAULT_PROJECT) == made[::-1]
         for bad in ({"identity_type": "pet"}, {"limit": "x"}):
             assert (await client.http.get("/v1/identities", params=bad)).status_code == 422
         assert (await client.http.get("/v1/identities", params={"after": "nothing"})).status_code == 404

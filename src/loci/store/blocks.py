@@ -127,7 +127,8 @@ def count(tx: Transaction, actor: Actor, chosen: BlockFilter) -> int:
 
 def _where(actor: Actor, chosen: BlockFilter) -> Where:
     where = _ROWS.where(actor)
-    where.equal("b.", label=chosen.label, template_name=chosen.template_name, project_id=chosen.project_id)
+    where.equal("b.", label=chosen.label, template_name=chosen.template_name)
+    where.in_project("b.project_id", chosen.project_id)
     where.equal("b.", read_only=bit(chosen.read_only), is_template=1 if chosen.templates_only else None)
     where.having("b.label", "label_search", chosen.label_search)
     where.having("b.description", "description_search", chosen.description_search)

@@ -97,7 +97,7 @@ def count(tx: Transaction, actor: Actor) -> int:
 
 def _where(actor: Actor, chosen: GroupFilter) -> Where:
     where = _ROWS.where(actor).also("coalesce(g.hidden, 0) = 0")
-    where.equal("g.", manager_type=chosen.manager_type, project_id=chosen.project_id)
+    where.equal("g.", manager_type=chosen.manager_type).in_project("g.project_id", chosen.project_id)
     member = "select 1 from group_agents m where m.group_id = g.id and m.agent_id = :agent_id"
     return where.also(f"(g.manager_agent_id = :agent_id or exists ({member}))", agent_id=chosen.agent_id)
 

@@ -85,8 +85,9 @@ class IdentityFilter:
 
 def listing(tx: Transaction, actor: Actor, chosen: IdentityFilter, page: Page) -> list[Identity]:
     """One page of identities. Raises NotFound for a cursor that is not an identity."""
-    where = _ROWS.where(actor).equal("i.", project_id=chosen.project_id, identifier_key=chosen.identifier_key)
-    where.equal("i.", identity_type=chosen.identity_type).having("i.name", "name_search", chosen.name_search)
+    where = _ROWS.where(actor).in_project("i.project_id", chosen.project_id)
+    where.equal("i.", identifier_key=chosen.identifier_key, identity_type=chosen.identity_type)
+    where.having("i.name", "name_search", chosen.name_search)
     return _ROWS.page(tx, actor, where, page)
 
 
