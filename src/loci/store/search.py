@@ -236,7 +236,7 @@ def _nearest_codes(shelf: Shelf, dense: _Dense) -> Indexes:
 
 
 def _smallest(distance: NDArray[np.uint16], count: int) -> Indexes:
-    """The indexes of the `count` smallest, and of those that equal the last of them.
+    """The indexes of the `count` smallest, without order; the later of those that are equal.
 
     Distances are few different numbers, so that one is found by counting, and a sample tells how far it is worth it.
     """
@@ -245,7 +245,10 @@ def _smallest(distance: NDArray[np.uint16], count: int) -> Indexes:
     if len(near) < count:
         near = np.arange(len(distance))
     within = np.cumsum(np.bincount(distance[near]))
-    return near[distance[near] <= np.searchsorted(within, count)]
+    far, last = distance[near], np.searchsorted(within, count)
+    nearer, border = near[far < last], near[far == last]
+    # What is said again and again is equally near, however much of it there is.
+    return np.concatenate((nearer, border[max(0, len(nearer) + len(border) - count) :]))
 
 
 def _largest(scores: NDArray[np.float64] | NDArray[np.float32], count: int) -> Indexes:
