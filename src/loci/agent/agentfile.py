@@ -357,7 +357,8 @@ def _put_messages(tx: Transaction, actor: Actor, item: FileAgent, made: creating
     before = order[len(order) - tail - 1] if tail < len(order) else prompt_id
     prefix = (prompt_id, *window[: len(window) - tail])
     conversations.set_window(tx, actor, conversation.id, prefix=prefix, after_message_id=before, now=now)
-    recompile(tx, actor, agent, made.blocks, replace(conversation, prefix=prefix), now=now)
+    names = [tool.name for tool in made.tools]
+    recompile(tx, actor, agent, made.blocks, names, replace(conversation, prefix=prefix), now=now)
 
 
 def with_covered(extra: JsonObject | None, ids: Mapping[str, str]) -> JsonObject | None:

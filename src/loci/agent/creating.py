@@ -8,7 +8,7 @@ from loci.agent.compile import PromptMetadata, compile_system
 from loci.agent.kinds import AgentKind, kind_of
 from loci.agent.names import random_name
 from loci.agent.prompts import BLOCK_DESCRIPTIONS, SLEEPTIME_PERSONA, boot_messages, system_prompt
-from loci.agent.recompile import prompt_message, rules_words
+from loci.agent.recompile import prompt_message
 from loci.agent.turn import Kit
 from loci.errors import BadRequest, Unprocessable
 from loci.files import holding
@@ -16,6 +16,7 @@ from loci.ids import new_id
 from loci.store import agents, archives, attachments, blocks, conversations, groups, identities, messages, tools
 from loci.store.attachments import Attachment
 from loci.store.base import Transaction
+from loci.tools.rules import rules_text
 from loci.types.actor import Actor
 from loci.types.agents import Agent, AgentType, CompactionSettings, Conversation, ModelSettings
 from loci.types.groups import Group, GroupType
@@ -213,7 +214,7 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
     if held or wanted.folder_ids:
         # Attaching counts up the version; the prompt is compiled from what stands at the end.
         agent = replace(agent, memory_version=agents.memory_version(tx, actor, agent.id))
-    message_ids = _first_window(tx, actor, wanted, agent, held, now)
+    message_ids = _first_window(tx, actor, wanted, agent, held, chosen, now=now)
     return Created(
         agent=agent,
         blocks=tuple(held),
@@ -326,8 +327,15 @@ def _block(new: NewBlock) -> Block:
     return replace(new.block(), description=described)
 
 
-def _first_window(
-    tx: Transaction, actor: Actor, wanted: NewAgent, agent: Agent, held: Sequence[Block], now: datetime
+def _first_window(  # noqa: PLR0913  what a window begins with
+    tx: Transaction,
+    actor: Actor,
+    wanted: NewAgent,
+    agent: Agent,
+    held: Sequence[Block],
+    chosen: Sequence[Tool],
+    *,
+    now: datetime,
 ) -> tuple[str, ...]:
     """The main thread with its compiled prompt, and what is said before anybody says something."""
     conversation = Conversation(
@@ -339,9 +347,8 @@ def _first_window(
     talk = first_messages(agent, conversation.id, wanted.first_messages, now)
     metadata = PromptMetadata(compiled_at=now, recall_count=len(talk))
     directories = holding.directories(tx, actor, agent.id) if wanted.folder_ids else ()
-    compiled = compile_system(
-        agent, held, rules_text=rules_words(tx, actor, agent), metadata=metadata, directories=directories
-    )
+    rules = rules_text(agent.tool_rules, [tool.name for tool in chosen])
+    compiled = compile_system(agent, held, rules_text=rules, metadata=metadata, directories=directories)
     prompt = prompt_message(agent, conversation, compiled.text, now)
     conversations.insert(tx, actor, replace(conversation, prefix=(prompt.id,)))
     messages.insert(tx, actor, [prompt, *talk])

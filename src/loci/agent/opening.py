@@ -116,7 +116,7 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
         counted_bytes=window.messages_bytes,
     )
     if not is_fresh(conversation, bundle, window.system, now):
-        window.system = recompile(tx, actor, bundle.agent, bundle.blocks, conversation, now=now)
+        window.system = recompile(tx, actor, bundle.agent, bundle.blocks, bundle.tools, conversation, now=now)
     return turn
 
 

@@ -4,14 +4,14 @@ The compiled text is a message of its own, the first of the window, so what the 
 derived data and is overwritten in place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from loci.agent.compile import CompiledPrompt, PromptMetadata, compile_system
 from loci.files.holding import directories
 from loci.ids import new_id
-from loci.store import conversations, messages, passages, tools
+from loci.store import conversations, messages, passages
 from loci.store.base import Transaction
 from loci.store.passages import PassageFilter
 from loci.tools.rules import rules_text
@@ -21,11 +21,18 @@ from loci.types.memory import Block
 from loci.types.messages import Kind, Message, Role, Text, Trust
 
 
-def recompile(
-    tx: Transaction, actor: Actor, agent: Agent, blocks: Sequence[Block], conversation: Conversation, *, now: datetime
+def recompile(  # noqa: PLR0913  see compile_now
+    tx: Transaction,
+    actor: Actor,
+    agent: Agent,
+    blocks: Sequence[Block],
+    tools: Iterable[str],
+    conversation: Conversation,
+    *,
+    now: datetime,
 ) -> Message:
     """Compile the prompt of one conversation and store it; the message that holds it."""
-    compiled = compile_now(tx, actor, agent, blocks, conversation, now=now)
+    compiled = compile_now(tx, actor, agent, blocks, tools, conversation, now=now)
     old = conversation.prefix[0] if conversation.prefix else None
     stored = messages.by_ids(tx, actor, [old]) if old else []
     conversations.set_compiled(tx, actor, conversation.id, agent.memory_version)
@@ -38,10 +45,17 @@ def recompile(
     return message
 
 
-def compile_now(
-    tx: Transaction, actor: Actor, agent: Agent, blocks: Sequence[Block], conversation: Conversation, *, now: datetime
+def compile_now(  # noqa: PLR0913  what a prompt is made of
+    tx: Transaction,
+    actor: Actor,
+    agent: Agent,
+    blocks: Sequence[Block],
+    tools: Iterable[str],
+    conversation: Conversation,
+    *,
+    now: datetime,
 ) -> CompiledPrompt:
-    """The prompt as it would be compiled at this moment."""
+    """The prompt as it would be compiled at this moment, for an agent with the tools of these names."""
     metadata = PromptMetadata(
         compiled_at=now,
         recall_count=messages.count_talk(tx, agent.id),
@@ -52,17 +66,10 @@ def compile_now(
     return compile_system(
         agent,
         blocks,
-        rules_text=rules_words(tx, actor, agent),
+        rules_text=rules_text(agent.tool_rules, tools),
         metadata=metadata,
         directories=directories(tx, actor, agent.id),
     )
-
-
-def rules_words(tx: Transaction, actor: Actor, agent: Agent) -> str:
-    """The agent's tool rules for its prompt, as far as they are about tools that it has."""
-    if not agent.tool_rules:
-        return ""
-    return rules_text(agent.tool_rules, [tool.name for tool in tools.tools_of_agent(tx, actor, agent.id)])
 
 
 def prompt_message(agent: Agent, conversation: Conversation, text: str, now: datetime) -> Message:

@@ -215,6 +215,7 @@ def refresh(tx: Transaction, kit: Kit, turn: Turn, now: datetime) -> None:
     stamp = (integer(head, "memory_version"), text(head, "agent_updated_at"))
     conversation = conversations.from_row(head)
     bundle = load_bundle(tx, kit.caches, turn.actor, turn.run.agent_id, stamp)
-    turn.bundle = for_thread(tx, turn.actor, bundle, conversation) if conversation.is_apart else bundle
-    turn.window.system = recompile(tx, turn.actor, turn.bundle.agent, turn.bundle.blocks, conversation, now=now)
-    turn.known_version, turn.stale = stamp[0], False
+    if conversation.is_apart:
+        bundle = for_thread(tx, turn.actor, bundle, conversation)
+    turn.window.system = recompile(tx, turn.actor, bundle.agent, bundle.blocks, bundle.tools, conversation, now=now)
+    turn.bundle, turn.known_version, turn.stale = bundle, stamp[0], False

@@ -151,9 +151,10 @@ def recompile_now(
     agent = agents.get(tx, actor, agent_id)
     conversation = conversations.get(tx, actor, conversation_id or conversations.default_id(agent_id))
     held = isolated.blocks_in_thread(tx, actor, agent_id, conversation.id)
+    names = [tool.name for tool in tools.tools_of_agent(tx, actor, agent_id)]
     if dry_run:
-        return compile_now(tx, actor, agent, held, conversation, now=now).text
-    message = recompile(tx, actor, agent, held, conversation, now=now)
+        return compile_now(tx, actor, agent, held, names, conversation, now=now).text
+    message = recompile(tx, actor, agent, held, names, conversation, now=now)
     tools.bump(tx, actor, agent_id, now)
     return message.text
 

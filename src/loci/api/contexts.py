@@ -34,7 +34,7 @@ def _overview(tx: Transaction, kit: Kit, actor: Actor, agent_id: str, target: st
     if conversation.is_apart:
         bundle = for_thread(tx, actor, bundle, conversation)
     window = load_window(tx, kit.caches, actor, conversation)
-    compiled = compile_now(tx, actor, bundle.agent, bundle.blocks, conversation, now=now)
+    compiled = compile_now(tx, actor, bundle.agent, bundle.blocks, bundle.tools, conversation, now=now)
     fresh = is_fresh(conversation, bundle, window.system, now)
     parts: dict[str, str] = {}
     for name, part in compiled.parts:
