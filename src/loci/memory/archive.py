@@ -96,8 +96,10 @@ class ArchiveSearch:
 
 
 def _held(tx: Transaction, actor: Actor, agent_id: str) -> list[Archive]:
-    agents.get(tx, actor, agent_id)
-    return archives.archives_of_agent(tx, actor, agent_id)
+    held = archives.archives_of_agent(tx, actor, agent_id)
+    if not held:
+        agents.memory_version(tx, actor, agent_id)  # is it there at all?
+    return held
 
 
 def _texts(tx: Transaction, actor: Actor, seqs: Sequence[int]) -> dict[int, str]:
