@@ -25,7 +25,7 @@ from loci.store.base import Row, Transaction
 from loci.store.rows import flag, integer, maybe_text, text
 from loci.types.actor import Actor
 from loci.types.agents import Conversation
-from loci.types.json import JsonValue
+from loci.types.json import list_of, text_of
 from loci.types.messages import ApprovalAnswer, Kind, Message, Role, ToolCall, ToolResult, Trust
 from loci.types.runs import Approval, ApprovalStatus, Run
 
@@ -258,28 +258,23 @@ def _replies(tx: Transaction, turn: Turn) -> dict[str, ApprovalReply]:
     were answered, when its tool or its rule came back in the meantime.
     """
     left = turn.window.open_calls()
-    return {} if left is None else _stored_replies(approvals.of_message(tx, turn.actor, left[0].id))
+    return {} if left is None else _stored_replies(approvals.of_message(tx, turn.actor, left[0]))
 
 
 def _stored_replies(rows: Sequence[Approval]) -> dict[str, ApprovalReply]:
     found: dict[str, ApprovalReply] = {}
     for row in rows:
         if row.answer is not None and row.status is not ApprovalStatus.PENDING:
-            result, reason = row.answer.get("result"), row.answer.get("reason")
             found[row.call_id] = ApprovalReply(
                 call_id=row.call_id,
                 approve=row.answer.get("approve") is True,
-                reason=reason if isinstance(reason, str) else None,
-                result=result if isinstance(result, str) else None,
+                reason=text_of(row.answer, "reason"),
+                result=text_of(row.answer, "result"),
                 status="error" if row.answer.get("status") == "error" else "success",
-                stdout=_texts(row.answer.get("stdout")),
-                stderr=_texts(row.answer.get("stderr")),
+                stdout=tuple(map(str, list_of(row.answer.get("stdout")))),
+                stderr=tuple(map(str, list_of(row.answer.get("stderr")))),
             )
     return found
-
-
-def _texts(value: JsonValue) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _closed(tx: Transaction, turn: Turn, left: tuple[Message, Sequence[ToolCall]], now: datetime) -> Message:
@@ -288,7 +283,7 @@ def _closed(tx: Transaction, turn: Turn, left: tuple[Message, Sequence[ToolCall]
     As long as one call of a message is asked for, none of them runs; so what was withdrawn did not run.
     """
     message, calls = left
-    words = WITHDRAWN if approvals.of_message(tx, turn.actor, message.id) else INTERRUPTED
+    words = WITHDRAWN if approvals.of_message(tx, turn.actor, message) else INTERRUPTED
     return tool_message(turn, [error_result(call, words) for call in calls], message.step_id, now)
 
 

@@ -7,6 +7,7 @@ from loci.store.base import Transaction
 from loci.store.rows import Record, dump, maybe_dump, text, time_text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
+from loci.types.messages import Message
 from loci.types.runs import Approval, ApprovalStatus
 
 _ROWS = Record(Approval, "approvals", "p", missing="There is no question {}.")
@@ -36,9 +37,10 @@ def of_conversation(tx: Transaction, actor: Actor, conversation_id: str, *, pend
     return _ROWS.all(tx, sql, within(actor, conversation_id=conversation_id))
 
 
-def of_message(tx: Transaction, actor: Actor, message_id: str) -> list[Approval]:
+def of_message(tx: Transaction, actor: Actor, message: Message) -> list[Approval]:
     """The questions that the calls of one message led to."""
-    return _ROWS.all(tx, _ROWS.select + " and p.message_id = :message_id", within(actor, message_id=message_id))
+    sql = _ROWS.select + " and p.conversation_id = :conversation_id and p.message_id = :message_id"
+    return _ROWS.all(tx, sql, within(actor, conversation_id=message.conversation_id, message_id=message.id))
 
 
 def awaited(tx: Transaction, actor: Actor, conversation_ids: Sequence[str]) -> set[str]:
