@@ -141,13 +141,15 @@ async def test_a_tool_sees_the_secrets_of_its_agent_and_its_sandbox_and_no_other
         assert orjson.loads(dry["tool_return"])["ONLY"] == "here"
 
 
-async def test_a_tool_that_names_a_client_has_one_of_the_server_that_it_is_told(tmp_path, monkeypatch):
-    offered(tmp_path / "wheels", monkeypatch, name="letta_client", version="1.99", source=CLIENT)
+@pytest.mark.parametrize(("asked", "version"), [([], "1.99"), ([{"name": "letta_client", "version": "0.9"}], "0.9")])
+async def test_a_tool_that_names_a_client_has_one_of_the_server_that_it_is_told(tmp_path, monkeypatch, asked, version):
+    offered(tmp_path / "wheels", monkeypatch, name="letta_client", version=version, source=CLIENT)
     opened = load({"LOCI_TOOL_HOSTS": "127.0.0.1"}, home=tmp_path).sandbox
     async with client_of(tmp_path, settings=replace(live_settings(tmp_path), sandbox=opened)) as client:
         if (await client.live.core.source_tools.sandbox.standing()).means != "namespaces":
             pytest.skip("a tool can only be given the network with namespaces")
-        tool = await client.sdk.tools.create(source_code=ASKING, extra_body={"metadata_": {"network": True}})
+        granted = {"metadata_": {"network": True}}
+        tool = await client.sdk.tools.create(source_code=ASKING, pip_requirements=asked, extra_body=granted)
         told = {"LETTA_BASE_URL": client.live.url, "LETTA_API_KEY": "sk-1"}
         agent = await client.sdk.agents.create(tool_ids=[tool.id], secrets=told)
         done = await client.sdk.agents.tools.run("health", agent_id=agent.id, args={})

@@ -5,6 +5,7 @@ variables that the organisation set for its sandbox. What it changes in the bloc
 ChangeSet, to be applied in the transaction that stores its result.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,7 +31,8 @@ _LANGUAGES: Mapping[str, Language] = {
     "typescript": "typescript",
 }
 _STATE = "agent_state"
-_CLIENT, _ADDRESS, _CLIENT_PACKAGE = "client", "LETTA_BASE_URL", "letta-client"
+_CLIENT, _ADDRESS, _CLIENT_PACKAGE = "client", "LETTA_BASE_URL", "letta-client>=1,<2"
+_NAMES_CLIENT = re.compile(r"letta[-_.]client(?![-_.\w])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +96,8 @@ class SourceRunner:
         own = {item.name: self.vault.open(actor, item.id, item.sealed) for item in settings.variables} | {**variables}
         needs = environment_of(tool, settings.config)
         asks = language == "python" and _CLIENT in tool.source_code and own.get(_ADDRESS)
-        if asks and not any(item.startswith(_CLIENT_PACKAGE) for item in needs.pip):
-            needs = replace(needs, pip=(*needs.pip, f"{_CLIENT_PACKAGE}>=1,<2"))
+        if asks and not any(map(_NAMES_CLIENT.match, needs.pip)):
+            needs = replace(needs, pip=(*needs.pip, _CLIENT_PACKAGE))
         properties = tool.schema().parameters.get("properties")
         program = Program(
             source=tool.source_code,
