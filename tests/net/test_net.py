@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loci.errors import AddressRefused, FetchFailed, TooLarge
-from loci.net import Door, Resolver, is_public
+from loci.net import Door, Resolver, is_public, site_of
 
 PUBLIC = "93.184.216.34"
 PRIVATE = [
@@ -589,3 +589,18 @@ async def test_the_certificate_is_the_names_and_not_the_addresss(tmp_path: Path)
 
     assert fetched.body == b"ok"
     assert asked == ["pinned.example", "other.example"]
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://App.example:443/chat?x", "https://app.example"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("http://[::1:8080]/", "http://[::1:8080]"),
+        ("http://box:99999/", None),
+        ("ftp://box/", None),
+        ("", None),
+    ],
+)
+def test_the_site_of_an_address_is_what_browsers_call_its_origin(url: str, site: str | None) -> None:
+    assert site_of(url) == site
