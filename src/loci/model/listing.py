@@ -17,7 +17,7 @@ from loci.model.chat import headers_of
 from loci.model.http import Connections
 from loci.model.kept import Kept
 from loci.model.known import looks_like_chat, looks_like_embedder
-from loci.types.json import JsonObject, JsonValue, object_of
+from loci.types.json import JsonObject, JsonValue, object_of, objects_of
 
 ANTHROPIC_VERSION = "2023-06-01"
 
@@ -292,7 +292,7 @@ def _first(names: Sequence[str], *places: JsonObject) -> int | None:
 
 def _rows(document: JsonValue, key: str = "data") -> list[JsonObject]:
     rows = document.get(key) if isinstance(document, dict) else document  # Together answers with a bare list
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return objects_of(rows)
 
 
 def _count(value: JsonValue) -> int | None:

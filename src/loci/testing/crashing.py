@@ -18,7 +18,7 @@ class Crash(BaseException):
 
 
 class CrashingStore(PassingStore):
-    """Dies at statement `statement` that writes, or after commit `commit`, from one on."""
+    """Dies at statement `statement` of its writes, or after commit `commit`, from one on."""
 
     def __init__(self, store: Store, *, statement: int | None = None, commit: int | None = None) -> None:
         super().__init__(store)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from loci.config import WebSettings
-from loci.types.json import JsonObject, JsonValue, list_of, text_of
+from loci.types.json import JsonObject, JsonValue, list_of, objects_of, text_of
 
 TEXT_CHARS_MAX = 10_000
 _TAVILY_MAX = 20
@@ -168,7 +168,7 @@ def _within(host: str, domain: str) -> bool:
 
 
 def _rows(document: Mapping[str, JsonValue]) -> list[JsonObject]:
-    return [row for row in list_of(document.get("results")) if isinstance(row, dict) and row.get("url")]
+    return [row for row in objects_of(document.get("results")) if row.get("url")]
 
 
 SEARCHES = (
