@@ -97,9 +97,9 @@ async def heard(live: LiveRun, tell: Tell) -> tuple[list[WireObject], RunEnded]:
 def wire_failed(ending: Ending) -> Response:
     """The answer when a run failed: trouble with the model in one shape, anything else in the other."""
     kind = ending.error_type or "error"
-    message, detail = ending.message or "The run failed.", ending.detail or ""
     if kind.startswith("llm_"):
+        message = ending.message or "The run failed."
         body: JsonObject = {"error": {"type": kind, "message": message, "detail": ending.detail}}
     else:
-        body = {"detail": detail if detail.startswith(message) else f"{message} {detail}".rstrip()}
+        body = {"detail": ending.words}
     return error_answer(ending.status_code, body, KEPT)

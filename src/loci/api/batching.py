@@ -74,7 +74,7 @@ class Batches:
             return
         ending = (await live.ended()).ending
         status = ITEM_STATUSES.get(status_of(ending.reason), "failed")
-        words = None if status == "completed" else " ".join(filter(None, (ending.message, ending.detail)))
+        words = None if status == "completed" else ending.words
         await store.write(batches.set_item, actor, item, status, run_id=live.run.id, error=words)
 
     async def _started(self, actor: Actor, item: BatchItem) -> LiveRun:

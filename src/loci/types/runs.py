@@ -52,6 +52,12 @@ class Ending:
     status_code: int = 500
     """HTTP status of a blocking answer when the ending is a failure."""
 
+    @property
+    def words(self) -> str:
+        """Both in one text, in which nothing stands twice."""
+        message, detail = self.message or "The run failed.", self.detail or ""
+        return detail if detail.startswith(message) else f"{message} {detail}".rstrip()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

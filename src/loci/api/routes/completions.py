@@ -178,8 +178,7 @@ def _usage(event: RunEnded) -> WireObject:
 
 
 def _failure(ending: Ending) -> WireObject:
-    message = " ".join(filter(None, [ending.message or "The run failed.", ending.detail]))
-    return {"error": {"message": message, "type": ending.error_type, "param": None, "code": ending.error_type}}
+    return {"error": {"message": ending.words, "type": ending.error_type, "param": None, "code": ending.error_type}}
 
 
 def _refused(error: LociError) -> Response:
