@@ -413,6 +413,22 @@ async def the_provider(client: Client) -> Provider:
     return provider
 
 
+async def test_what_is_shown_together_asks_once_for_the_embedding_model_that_it_shares(tmp_path: Path) -> None:
+    fake = FakeOpenAI(models=["fake-model", "embed-one"], api_key=KEY)
+    async with bringing(tmp_path, fake) as (client, url):
+        made = await bring(client, url)
+        for name in ("a", "b", "c"):
+            for family in ("agents", "archives", "folders"):
+                body = {"name": name, "embedding": "mine/embed-one"}
+                assert (await client.http.post(f"/v1/{family}/", json=body)).status_code == 200
+        for family in ("agents", "archives", "folders"):
+            # The key is another now, so nothing is known any more, and each try fails.
+            await client.http.patch(f"{PATH}/{made['id']}", json={"api_key": f"wrong-for-{family}"})
+            before = fake.paths.count("POST /v1/embeddings")
+            assert len(await client.get(f"/v1/{family}/")) == 3
+            assert fake.paths.count("POST /v1/embeddings") - before == 1
+
+
 async def test_organisations_have_their_own_providers_of_the_same_name(tmp_path: Path) -> None:
     fake = FakeOpenAI(models=["theirs"])
     other = Actor(organization_id=f"org-{MISSING}")

@@ -28,7 +28,22 @@ async def wire_one(core: Core, actor: Actor, agent_id: str, shown: frozenset[str
 
 async def _told(core: Core, actor: Actor, views: Sequence[AgentView]) -> list[WireObject]:
     models = {handle: await model_info(core, actor, handle) for handle in {view.agent.model for view in views}}
-    return [wire_agent(await _completed(core, actor, view, models[view.agent.model])) for view in views]
+    folders = [folder for view in views for folder in view.folders]
+    embeddings = await embedding_infos(
+        core, actor, [*(view.agent.embedding for view in views), *(folder.embedding for folder in folders)]
+    )
+    return [
+        wire_agent(
+            replace(
+                view,
+                secrets=_secrets(core, actor, view),
+                sources=[wire_folder(folder, embeddings[folder.embedding]) for folder in view.folders],
+                model=models[view.agent.model],
+                embedding=embeddings[view.agent.embedding],
+            )
+        )
+        for view in views
+    ]
 
 
 def _view(tx: Transaction, actor: Actor, agent_id: str, shown: frozenset[str]) -> list[AgentView]:
@@ -79,19 +94,11 @@ def _pending(tx: Transaction, actor: Actor, thread: str) -> WireObject | None:
     return next((item for item in asked if item["message_type"] == "approval_request_message"), None)
 
 
-async def _completed(core: Core, actor: Actor, view: AgentView, model: ModelInfo | None) -> AgentView:
-    agent = view.agent
-    secrets: dict[str, str] = {}
-    if "agent.secrets" in view.shown and not actor.limited:
-        sealed = agent.tool_exec_environment
-        secrets = {key: core.vault.open(actor, key, str(value)) for key, value in sealed.items()}
-    return replace(
-        view,
-        secrets=secrets,
-        sources=[wire_folder(folder, await embedding_info(core, actor, folder.embedding)) for folder in view.folders],
-        model=model,
-        embedding=await embedding_info(core, actor, agent.embedding),
-    )
+def _secrets(core: Core, actor: Actor, view: AgentView) -> dict[str, str]:
+    if "agent.secrets" not in view.shown or actor.limited:
+        return {}
+    sealed = view.agent.tool_exec_environment
+    return {key: core.vault.open(actor, key, str(value)) for key, value in sealed.items()}
 
 
 async def model_info(core: Core, actor: Actor, handle: str) -> ModelInfo | None:
@@ -110,3 +117,10 @@ async def embedding_info(core: Core, actor: Actor, handle: str | None) -> Embedd
         return (await core.models.embedder(actor, handle)).info
     except LociError:
         return None
+
+
+async def embedding_infos(
+    core: Core, actor: Actor, handles: Iterable[str | None]
+) -> dict[str | None, EmbeddingInfo | None]:
+    """The same of each of these: one that several things share is asked for once."""
+    return {handle: await embedding_info(core, actor, handle) for handle in set(handles)}

@@ -11,7 +11,7 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Services
 from loci.api.parameters import AgentId, Cursor, FileId, FolderId, NewestFirst, Order, page, page_of
-from loci.api.routes.folders import shown, two_names
+from loci.api.routes.folders import all_shown, two_names
 from loci.api.shapes_agents import AgentShape
 from loci.api.shapes_files import AgentFilesShape, FolderShape
 from loci.api.wire_files import wire_view
@@ -56,7 +56,7 @@ async def list_agent_folders(agent_id: AgentId, services: Services, actor: Actor
     """The folders of an agent, the one attached last first unless asked otherwise."""
     await services.store.read(agents.get, actor, agent_id)
     held = page_of(await services.store.read(folders.of_agent, actor, agent_id), page)
-    return json_answer([await shown(services, actor, folder) for folder in held])
+    return json_answer(await all_shown(services, actor, held))
 
 
 @router.get("/agents/{agent_id}/files", response_model=AgentFilesShape)

@@ -1,5 +1,6 @@
 """Archives: shelves of notes that any number of agents search, and search over all notes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from loci.agent.creating import author_of
-from loci.api.agent_views import embedding_info, wire_agents
+from loci.api.agent_views import embedding_infos, wire_agents
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
@@ -38,14 +39,13 @@ Unit = Literal["B", "KB", "MB", "GB", "TB"]
 UNIT_BYTES: dict[Unit, int] = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 
 
+async def _all(core: Core, actor: actors.Actor, found: Sequence[Archive]) -> list[WireObject]:
+    embeddings = await embedding_infos(core, actor, (archive.embedding for archive in found))
+    return [wire_archive(archive, actor.organization_id, embeddings[archive.embedding]) for archive in found]
+
+
 async def _wire(core: Core, actor: actors.Actor, archive: Archive) -> WireObject:
-    return wire_archive(archive, actor.organization_id, await embedding_info(core, actor, archive.embedding))
-
-
-async def _known(core: Core, actor: actors.Actor, handle: str | None) -> None:
-    """Raise what is wrong with a handle, if anything is."""
-    if handle is not None:
-        await core.models.embedder(actor, handle)
+    return (await _all(core, actor, [archive]))[0]
 
 
 class EmbeddedIn(Body):
@@ -58,6 +58,13 @@ class EmbeddedIn(Body):
         """The embedding model that is meant; the default when none is named."""
         given = {"embedding", "embedding_config"} & self.model_fields_set
         return self.embedding or handle_in(self.embedding_config) if given else default
+
+    async def known(self, core: Core, actor: actors.Actor, default: str | None) -> str | None:
+        """The same, of which there is one. Raises NotFound, or ModelFailure if its server fails when tried."""
+        handle = self.handle(default)
+        if handle is not None:
+            await core.models.embedder(actor, handle)
+        return handle
 
 
 class ArchiveIn(EmbeddedIn):
@@ -86,14 +93,13 @@ async def list_archives(
 ) -> Response:
     """Archives, the newest first unless asked otherwise."""
     found = await services.store.read(archives.listing, actor, page, name=name, agent_id=agent_id)
-    return json_answer([await _wire(services, actor, archive) for archive in found])
+    return json_answer(await _all(services, actor, found))
 
 
 @router.post("/archives", response_model=ArchiveShape)
 async def create_archive(body: ArchiveIn, services: Services, actor: Actor) -> Response:
     """Make an archive; it is attached to nobody."""
-    handle = body.handle(services.models.default_embedder)
-    await _known(services, actor, handle)
+    handle = await body.known(services, actor, services.models.default_embedder)
     archive = Archive(id=new_id("archive"), name=body.name, description=body.description, embedding=handle)
     now = services.clock.now()
     made = await services.store.write(archives.insert, actor, author_of(actor), archive, now)
@@ -109,7 +115,7 @@ async def retrieve_archive(archive_id: ArchiveId, services: Services, actor: Act
 @router.patch("/archives/{archive_id}", response_model=ArchiveShape)
 async def modify_archive(archive_id: ArchiveId, body: ArchiveChangeIn, services: Services, actor: Actor) -> Response:
     """Change the name, the description or the embedding model of an archive. It can be searched all the time."""
-    await _known(services, actor, body.handle(None))
+    await body.known(services, actor, None)
 
     def change(tx: Transaction) -> Archive:
         archive = body.changed(archives.get(tx, actor, archive_id))

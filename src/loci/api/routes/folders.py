@@ -1,6 +1,6 @@
 """Folders and their files. Each route stands twice: clients of older versions call folders sources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from loci.agent.creating import author_of
-from loci.api.agent_views import embedding_info
+from loci.api.agent_views import embedding_infos
 from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
@@ -111,25 +111,29 @@ class FolderChangeIn(Body):
         return replace(folder, **fields)
 
 
+async def all_shown(core: Core, actor: actors.Actor, found: Sequence[Folder]) -> list[WireObject]:
+    """Folders as clients see them."""
+    embeddings = await embedding_infos(core, actor, (folder.embedding for folder in found))
+    return [wire_folder(folder, embeddings[folder.embedding]) for folder in found]
+
+
 async def shown(core: Core, actor: actors.Actor, folder: Folder) -> WireObject:
-    """A folder as clients see it."""
-    return wire_folder(folder, await embedding_info(core, actor, folder.embedding))
+    """One of them."""
+    return (await all_shown(core, actor, [folder]))[0]
 
 
 @two_names(router, "GET", "/{family}", list[FolderShape])
 async def list_folders(services: Services, actor: Actor, page: OldestFirst, name: str | None = None) -> Response:
     """Folders, the oldest first unless asked otherwise."""
     found = await services.store.read(folders.listing, actor, page, name=name)
-    return json_answer([await shown(services, actor, folder) for folder in found])
+    return json_answer(await all_shown(services, actor, found))
 
 
 @two_names(router, "POST", "/{family}", FolderShape)
 async def create_folder(body: FolderIn, services: Services, actor: Actor) -> Response:
     """Make a folder."""
     body.check()
-    handle = body.handle(services.models.default_embedder)
-    if handle is not None:
-        await services.models.embedder(actor, handle)
+    handle = await body.known(services, actor, services.models.default_embedder)
     folder = Folder(
         id=new_id("source"),
         name=body.name,
