@@ -1,7 +1,7 @@
 """Groups of agents: who speaks next, what each of them hears, and what is kept."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from loci.types.groups import Group, GroupType
 from loci.types.messages import Text
 from tests.api.clients import MISSING
 from tests.api.talk import Talk, call, talking
-from tests.sdk.processes import Process, start
+from tests.sdk.processes import running
 
 
 @pytest.fixture
@@ -193,43 +193,33 @@ async def test_who_cannot_speak_is_told_of_once_and_holds_nobody_up(talk: Talk, 
     assert said == [("Lead", "Once more."), ("Ada", "Blue."), ("Lead", "Blue it is.")]
 
 
-@pytest.fixture
-def processes() -> Iterator[list[Process]]:
-    running: list[Process] = []
-    yield running
-    for process in running:
-        process.kill()
+def test_after_a_crash_the_others_speak_and_nobody_twice(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as server:
+        with Letta(base_url=server.url, api_key="x", max_retries=0) as client:
+            ids = [client.agents.create(name=name).id for name in ("Ada", "Bo")]
+            asked = {"agent_ids": ids, "description": "x", "manager_config": {"manager_type": "round_robin"}}
+            group_id: str = client.post("/v1/groups/", body=asked, cast_to=dict[str, Any])["id"]
+            path = f"{server.url}/v1/groups/{group_id}/messages/stream"
+            with httpx2.stream("POST", path, json={"input": "@wait 1\n@say Mine."}):
+                while not client.runs.list(agent_id=ids[0]).items:
+                    pass
+                server.kill()
 
-
-def test_after_a_crash_the_others_speak_and_nobody_twice(tmp_path: Path, processes: list[Process]) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    processes.append(start(home))
-    with Letta(base_url=processes[0].url, api_key="x", max_retries=0) as client:
-        ids = [client.agents.create(name=name).id for name in ("Ada", "Bo")]
-        asked = {"agent_ids": ids, "description": "x", "manager_config": {"manager_type": "round_robin"}}
-        group_id: str = client.post("/v1/groups/", body=asked, cast_to=dict[str, Any])["id"]
-        path = f"{processes[0].url}/v1/groups/{group_id}/messages/stream"
-        with httpx2.stream("POST", path, json={"input": "@wait 1\n@say Mine."}):
-            while not client.runs.list(agent_id=ids[0]).items:
-                pass
-            processes[0].kill()
-
-    processes.append(start(home))
-    with Letta(base_url=processes[1].url, api_key="x") as client:
-        runs: list[str | None] = []
-        while runs != ["completed"]:
-            runs = [run.status for run in client.runs.list(agent_id=ids[1])]
-            assert runs in ([], ["running"], ["completed"])
-        assert [run.status for run in client.runs.list(agent_id=ids[0])] == ["completed"]
-        again: Any = client.post(f"/v1/groups/{group_id}/messages", body={"input": "@say Yours."}, cast_to=object)
-        assert [item["name"] for item in again["messages"] if item["message_type"] == "assistant_message"] == [
-            "Ada",
-            "Bo",
-        ]
-        listed: Any = client.get(f"/v1/groups/{group_id}/messages?limit=100&order=asc", cast_to=object)
-        heard = [item["content"] for item in listed if item["message_type"] == "user_message"]
-        assert len(heard) == 8  # each time: to Ada what is asked, to Bo that and what Ada said, to Ada what Bo said
+        server.start()
+        with Letta(base_url=server.url, api_key="x") as client:
+            runs: list[str | None] = []
+            while runs != ["completed"]:
+                runs = [run.status for run in client.runs.list(agent_id=ids[1])]
+                assert runs in ([], ["running"], ["completed"])
+            assert [run.status for run in client.runs.list(agent_id=ids[0])] == ["completed"]
+            again: Any = client.post(f"/v1/groups/{group_id}/messages", body={"input": "@say Yours."}, cast_to=object)
+            assert [item["name"] for item in again["messages"] if item["message_type"] == "assistant_message"] == [
+                "Ada",
+                "Bo",
+            ]
+            listed: Any = client.get(f"/v1/groups/{group_id}/messages?limit=100&order=asc", cast_to=object)
+            heard = [item["content"] for item in listed if item["message_type"] == "user_message"]
+            assert len(heard) == 8  # each time: to Ada what is asked, to Bo that and what Ada said, to Ada what Bo said
 
 
 async def test_groups_are_changed_shared_with_and_forgotten(talk: Talk) -> None:

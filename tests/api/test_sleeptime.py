@@ -24,7 +24,7 @@ from loci.types.paging import Page
 from loci.types.runs import Run
 from tests.api.clients import MISSING
 from tests.api.talk import Talk, call, talking
-from tests.sdk.processes import Process, start
+from tests.sdk.processes import running
 
 FINISH = [call("memory_finish_edits", '{"thinking": "Done."}', "call-finish")]
 HURRY = "update jobs set run_at = '2000-01-01T00:00:00.000000Z' where status = 'pending'"
@@ -374,36 +374,26 @@ async def sleepers(tmp_path: Path) -> AsyncIterator[Bench]:
         yield opened
 
 
-@pytest.fixture
-def processes() -> Any:
-    running: list[Process] = []
-    yield running
-    for process in running:
-        process.kill()
+def test_a_crash_loses_no_sleep_and_doubles_none(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as server:
+        with Letta(base_url=server.url, api_key="x") as client:
+            made: Any = client.agents.create(enable_sleeptime=True, name="Ada", memory_blocks=BLOCKS)  # pyright: ignore[reportArgumentType]
+            group_id, companion_id = made.managed_group.id, made.managed_group.agent_ids[0]
+            config = {"manager_config": {"manager_type": "sleeptime", "sleeptime_agent_frequency": 1}}
+            client.patch(f"/v1/groups/{group_id}", body=config, cast_to=object)
+            client.agents.messages.create(made.id, input="@say Noted.")
+            server.kill()  # the answer is out; the work that it led to may be anywhere
 
-
-def test_a_crash_loses_no_sleep_and_doubles_none(tmp_path: Path, processes: list[Process]) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    processes.append(start(home))
-    with Letta(base_url=processes[0].url, api_key="x") as client:
-        made: Any = client.agents.create(enable_sleeptime=True, name="Ada", memory_blocks=BLOCKS)  # pyright: ignore[reportArgumentType]
-        group_id, companion_id = made.managed_group.id, made.managed_group.agent_ids[0]
-        config = {"manager_config": {"manager_type": "sleeptime", "sleeptime_agent_frequency": 1}}
-        client.patch(f"/v1/groups/{group_id}", body=config, cast_to=object)
-        client.agents.messages.create(made.id, input="@say Noted.")
-        processes[0].kill()  # the answer is out; the work that it led to may be anywhere
-
-    processes.append(start(home))
-    with Letta(base_url=processes[1].url, api_key="x") as client:
-        newest = next(item.id for item in client.agents.messages.list(made.id, order="desc", limit=1))
-        for _ in range(600):
-            group: Any = client.get(f"/v1/groups/{group_id}", cast_to=dict[str, Any])
-            if group["last_processed_message_id"] == newest:
-                break
-            asyncio.run(asyncio.sleep(0.05))
-        assert group["last_processed_message_id"] == newest
-        runs_of = [run.status for run in client.runs.list(agent_id=companion_id)]
-        assert runs_of == ["completed"]
-        read = [item for item in client.agents.messages.list(companion_id) if item.message_type == "user_message"]
-        assert len(read) == 1
+        server.start()
+        with Letta(base_url=server.url, api_key="x") as client:
+            newest = next(item.id for item in client.agents.messages.list(made.id, order="desc", limit=1))
+            for _ in range(600):
+                group: Any = client.get(f"/v1/groups/{group_id}", cast_to=dict[str, Any])
+                if group["last_processed_message_id"] == newest:
+                    break
+                asyncio.run(asyncio.sleep(0.05))
+            assert group["last_processed_message_id"] == newest
+            runs_of = [run.status for run in client.runs.list(agent_id=companion_id)]
+            assert runs_of == ["completed"]
+            read = [item for item in client.agents.messages.list(companion_id) if item.message_type == "user_message"]
+            assert len(read) == 1

@@ -1,12 +1,13 @@
 """Every Python example of the README and the docs runs as it stands there."""
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import python
-from tests.sdk.processes import start
+from tests.sdk.processes import running
 
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -27,14 +28,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize(("name", "code"), examples(), ids=[name for name, _ in examples()])
 def test_an_example_runs(name: str, code: str, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    process = start(home) if ADDRESS in code else None
-    try:
+    with running(tmp_path / "home") if ADDRESS in code else nullcontext() as server:
         script = tmp_path / "example.py"
-        script.write_text(code.replace(ADDRESS, process.url) if process else code, encoding="utf-8")
+        script.write_text(code.replace(ADDRESS, server.url) if server else code, encoding="utf-8")
         done = python(script, LOCI_HOME=str(tmp_path / "embedded"))
-    finally:
-        if process:
-            process.kill()
     assert done.status == 0, f"{name}\n{done.out}\n{done.talk}"

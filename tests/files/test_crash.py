@@ -1,25 +1,15 @@
 """A server that dies while it reads a file reads it after the next start."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from letta_client import Letta
 
 from tests.files.samples import TEA, pdf
-from tests.sdk.processes import Process, start
+from tests.sdk.processes import running
 
 WAIT_S = 60.0
-
-
-@pytest.fixture
-def processes() -> Iterator[list[Process]]:
-    running: list[Process] = []
-    yield running
-    for process in running:
-        process.kill()
 
 
 def until(client: Any, folder_id: str, file_id: str, *wanted: str) -> Any:
@@ -31,21 +21,20 @@ def until(client: Any, folder_id: str, file_id: str, *wanted: str) -> Any:
     raise AssertionError(f"the file is {seen.processing_status}")
 
 
-def test_a_file_is_read_to_the_end_after_a_crash(tmp_path: Path, processes: list[Process]):
-    (tmp_path / "home").mkdir()
-    processes.append(start(tmp_path / "home"))
-    with Letta(base_url=processes[0].url, api_key="x") as client:
-        folder_id = client.folders.create(name="docs").id
-        data = pdf(*[f"{TEA} Page {number}." for number in range(400)])
-        made: Any = client.folders.files.upload(folder_id, file=("a.pdf", data))
-        half = until(client, folder_id, made.id, "parsing")
-        assert half.content is None
-        processes[0].kill()
+def test_a_file_is_read_to_the_end_after_a_crash(tmp_path: Path):
+    with running(tmp_path / "home") as server:
+        with Letta(base_url=server.url, api_key="x") as client:
+            folder_id = client.folders.create(name="docs").id
+            data = pdf(*[f"{TEA} Page {number}." for number in range(400)])
+            made: Any = client.folders.files.upload(folder_id, file=("a.pdf", data))
+            half = until(client, folder_id, made.id, "parsing")
+            assert half.content is None
+            server.kill()
 
-    processes.append(start(tmp_path / "home"))
-    with Letta(base_url=processes[1].url, api_key="x") as client:
-        seen = until(client, folder_id, made.id, "completed", "error")
-        assert (seen.processing_status, seen.content.count("[Page ")) == ("completed", 400)
-        assert seen.total_chunks == seen.chunks_embedded > 10
-        passages = client.get(f"/v1/folders/{folder_id}/passages?limit=1000", cast_to=list[Any])
-        assert len(passages) == seen.total_chunks
+        server.start()
+        with Letta(base_url=server.url, api_key="x") as client:
+            seen = until(client, folder_id, made.id, "completed", "error")
+            assert (seen.processing_status, seen.content.count("[Page ")) == ("completed", 400)
+            assert seen.total_chunks == seen.chunks_embedded > 10
+            passages = client.get(f"/v1/folders/{folder_id}/passages?limit=1000", cast_to=list[Any])
+            assert len(passages) == seen.total_chunks

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from letta_client import Letta
 
-from tests.sdk.processes import start
+from tests.sdk.processes import running
 
 CLIENT = Path(__file__).parent / ".venv" / "bin" / "letta"
 TURN_TIMEOUT_S = 90.0
@@ -27,11 +27,8 @@ WRITE = """@call exec_command {"cmd": "echo kept > %s", "description": "Write a 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert CLIENT.exists(), "Letta Code is not installed: make tests/letta_code/.venv/.installed says why."
-    home = tmp_path_factory.mktemp("letta-code") / "home"
-    home.mkdir()
-    process = start(home)
-    yield process.url
-    process.kill()
+    with running(tmp_path_factory.mktemp("letta-code") / "home") as server:
+        yield server.url
 
 
 @dataclass(frozen=True)

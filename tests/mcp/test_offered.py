@@ -17,7 +17,7 @@ from mcp_types import Implementation, TextResourceContents
 from loci.api.mcp_offers import OFFERS
 from loci.testing.live import live_settings
 from tests.api.talk import Talk, talking
-from tests.sdk.processes import start
+from tests.sdk.processes import running
 
 ME = Implementation(name="desk", version="1")
 
@@ -149,8 +149,7 @@ async def test_over_stdio_the_data_are_opened_in_the_process(tmp_path: Path) -> 
 
 
 async def test_over_stdio_a_running_server_does_the_work(tmp_path: Path) -> None:
-    process = start(tmp_path)
-    try:
+    with running(tmp_path) as process:
         async with httpx2.AsyncClient(base_url=process.url) as http:
             made = (await http.post("/v1/agents", json={"name": "Ada", "model": "scripted/default"})).json()
         environment = {**(command(tmp_path).env or {}), "LOCI_BASE_URL": process.url}
@@ -161,8 +160,6 @@ async def test_over_stdio_a_running_server_does_the_work(tmp_path: Path) -> None
             resources = (await client.list_resources()).resources
         async with httpx2.AsyncClient(base_url=process.url) as http:
             notes = (await http.get(f"/v1/agents/{made['id']}/archival-memory")).json()
-    finally:
-        process.kill()
 
     assert made["id"] in listed
     assert "ERROR" not in noted

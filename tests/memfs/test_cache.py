@@ -11,7 +11,7 @@ from letta_client import AsyncLetta
 
 from loci.testing.live import live_settings, serving
 from tests.memfs.room import Clone, Room, Stop, needs_git, room
-from tests.sdk.processes import start
+from tests.sdk.processes import running
 
 pytestmark = needs_git
 
@@ -95,9 +95,7 @@ async def test_a_disk_that_is_full_in_the_middle_leaves_nothing_half_made(tmp_pa
 
 async def test_what_a_killed_server_left_half_made_is_never_read(tmp_path: Path):
     home, path = tmp_path / "home", os.environ["PATH"]
-    home.mkdir()
-    server = start(home)
-    try:
+    with running(home) as server:
         async with AsyncLetta(base_url=server.url, api_key="x") as sdk:
             agent: Any = await sdk.agents.create(name="ada", memory_blocks=[{"label": "human", "value": "Ana."}])
         ana = await clone_of(tmp_path / "ana", server.url, agent.id)
@@ -108,7 +106,7 @@ async def test_what_a_killed_server_left_half_made_is_never_read(tmp_path: Path)
 
         stop = Stop.at(tmp_path / "git", "index-pack --stdin")
         os.environ["PATH"] = f"{stop.folder}:{path}"
-        server = start(home)
+        server.start()
         asking = asyncio.create_task(clone_of(tmp_path / "bob", server.url, agent.id, ok=False))
         await stop.reached()
         half_made = cached(home)
@@ -116,15 +114,13 @@ async def test_what_a_killed_server_left_half_made_is_never_read(tmp_path: Path)
         await asking
 
         os.environ["PATH"] = path
-        server = start(home)
+        server.start()
         assert len(half_made) == 1
         assert cached(home) == []
         await stop.go()  # the old child writes to what is gone
         cem = await clone_of(tmp_path / "cem", server.url, agent.id)
         assert cem.files() == ana.files()
         assert await cem.log() == await ana.log()
-    finally:
-        server.kill()
 
 
 def cached(home: Path) -> list[str]:

@@ -11,7 +11,7 @@ from letta_client import Letta
 
 from loci.embedded import Loci
 from tests.sdk import first_hour
-from tests.sdk.processes import Process, start
+from tests.sdk.processes import Process, running
 
 SLOW = """Note it, think for long, then speak.
 @call memory_insert {"label": "human", "new_string": "Plays the cello."}
@@ -21,30 +21,17 @@ SLOW = """Note it, think for long, then speak.
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def processes(home: Path) -> Iterator[list[Process]]:
-    running: list[Process] = []
-    yield running
-    for process in running:
-        process.kill()
+def server(tmp_path: Path) -> Iterator[Process]:
+    with running(tmp_path / "home") as process:
+        yield process
 
 
 def client_of(process: Process) -> Letta:
     return Letta(base_url=process.url, api_key="none", max_retries=0)
 
 
-def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
-    home: Path, processes: list[Process]
-) -> None:
-    first = start(home)
-    processes.append(first)
-    client = client_of(first)
+def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(server: Process) -> None:
+    client = client_of(server)
     agent_id = first_hour.before(client)
     known = set(first_hour.pages(client, agent_id))
 
@@ -64,14 +51,13 @@ def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
     thread = threading.Thread(target=follow)
     thread.start()
     assert acknowledged.wait(20)
-    first.kill()
+    server.kill()
     thread.join()
     client.close()
     assert "assistant_message" not in seen
 
-    second = start(home)
-    processes.append(second)
-    client = client_of(second)
+    server.start()
+    client = client_of(server)
     runs = client.runs.list(agent_id=agent_id)
     newest = next(iter(runs))
     while newest.status not in ("completed", "failed", "cancelled"):
@@ -86,14 +72,12 @@ def test_an_agent_outlives_a_process_that_is_killed_in_the_middle_of_a_turn(
     client.close()
 
 
-def test_the_data_are_one_sound_file(home: Path, processes: list[Process]) -> None:
-    process = start(home)
-    processes.append(process)
-    with client_of(process) as client:
+def test_the_data_are_one_sound_file(server: Process, tmp_path: Path) -> None:
+    with client_of(server) as client:
         first_hour.before(client)
-    process.kill()
+    server.kill()
 
-    with closing(sqlite3.connect(home / "loci.db")) as database:
+    with closing(sqlite3.connect(tmp_path / "home" / "loci.db")) as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
         assert database.execute("pragma foreign_key_check").fetchall() == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sdk.processes import start
+from tests.sdk.processes import running
 
 FOLDER = Path(__file__).parent.parent / "typescript"
 NODE, NPM = shutil.which("node"), shutil.which("npm")
@@ -16,30 +16,18 @@ NODE, NPM = shutil.which("node"), shutil.which("npm")
 @pytest.mark.skipif(NODE is None or NPM is None, reason="Node.js is not installed")
 def test_a_typescript_client_finds_its_agent_again_after_a_kill(tmp_path: Path) -> None:
     build()
-    home = tmp_path / "home"
-    home.mkdir()
-    first = start(home)
-    try:
-        agent_id = run(["node", "dist/first-hour.js", first.url, "before"])
-    finally:
-        first.kill()
-    second = start(home)
-    try:
-        assert run(["node", "dist/first-hour.js", second.url, "after", agent_id]) == "ok"
-    finally:
-        second.kill()
+    with running(tmp_path / "home") as server:
+        agent_id = run(["node", "dist/first-hour.js", server.url, "before"])
+        server.kill()
+        server.start()
+        assert run(["node", "dist/first-hour.js", server.url, "after", agent_id]) == "ok"
 
 
 @pytest.mark.skipif(NODE is None or NPM is None, reason="Node.js is not installed")
 def test_the_main_groups_work_for_a_typescript_client(tmp_path: Path) -> None:
     build()
-    home = tmp_path / "home"
-    home.mkdir()
-    process = start(home)
-    try:
-        assert run(["node", "dist/main-groups.js", process.url]) == "agents"
-    finally:
-        process.kill()
+    with running(tmp_path / "home") as server:
+        assert run(["node", "dist/main-groups.js", server.url]) == "agents"
 
 
 @cache

@@ -17,7 +17,7 @@ from letta_client import Letta
 
 from loci.testing.fake_openai import FakeOpenAI
 from loci.testing.fake_provider import served
-from tests.sdk.processes import Process, start
+from tests.sdk.processes import Process, running
 from tests.wire.published import faults, operation_of
 
 ROLL = '''def roll(sides: int) -> str:
@@ -115,16 +115,17 @@ class World:
 @contextmanager
 def open_world(folder: Path) -> Iterator[World]:
     """Start a server and a model provider, and look at the server with both clients."""
-    folder.mkdir(exist_ok=True)
-    process = start(folder)
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(FakeOpenAI())) as provider_url:
+    with (
+        running(folder) as process,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(served(FakeOpenAI())) as provider_url,
+    ):
         world = look_at(process, f"{provider_url}/v1")
         try:
             yield world
         finally:
             world.http.close()
             world.sdk.close()
-            process.kill()
 
 
 def look_at(process: Process, provider_url: str, key: str = "none") -> World:
