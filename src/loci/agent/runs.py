@@ -20,7 +20,7 @@ from loci.store import approvals, conversations, runs
 from loci.store.base import Transaction
 from loci.types.actor import Actor
 from loci.types.agents import CompactionSettings
-from loci.types.events import Event, MessageStored, RunEnded, RunStarted
+from loci.types.events import Event, MessageStored, RunEnded, RunStarted, end_of
 from loci.types.messages import Role
 from loci.types.runs import ApprovalStatus, Ending, Run, StopReason
 
@@ -204,8 +204,7 @@ class Runs:
         for message in opened.messages:
             if message.role not in (Role.USER, Role.APPROVAL):
                 live.emit(MessageStored(message=message))
-        run = opened.run
-        live.emit(RunEnded(run_id=run.id, ending=_ending_of(run), usage=run.usage, step_count=run.step_count))
+        live.emit(end_of(opened.run))
         return live
 
     def live(self, run_id: str) -> LiveRun | None:
@@ -321,15 +320,3 @@ def _close_questions(
         return []
     approvals.close(tx, actor, conversation_id, ApprovalStatus.CANCELLED, now)
     return list(dict.fromkeys(item.run_id for item in pending))
-
-
-def _ending_of(run: Run) -> Ending:
-    """How a stored run ended."""
-    error = run.error or {}
-    kind, message, detail = (error.get(key) for key in ("error_type", "message", "detail"))
-    return Ending(
-        reason=run.stop_reason or StopReason.ERROR,
-        error_type=kind if isinstance(kind, str) else None,
-        message=message if isinstance(message, str) else None,
-        detail=detail if isinstance(detail, str) else None,
-    )

@@ -18,10 +18,8 @@ from loci.api.wire_requests import telling_of, view_of
 from loci.store import approvals, messages, run_events, runs
 from loci.store.base import Store, Transaction
 from loci.types.actor import Actor
-from loci.types.events import Delta, Event, MessageStored, RunEnded
-from loci.types.json import text_of
+from loci.types.events import Delta, Event, MessageStored, end_of
 from loci.types.messages import Role
-from loci.types.runs import Ending, Run, StopReason
 
 FRESH_FRAMES_MAX = 2_000
 """How many frames of a running stream are kept in memory, so that those who follow it need not read the store."""
@@ -135,18 +133,6 @@ def settle(tx: Transaction, actor: Actor, run_id: str) -> int | None:
     new = numbered([*debt.items, *wire_end(end_of(run))], debt.last_seq_id)
     append(tx, actor, run_id, new)
     return new[-1][0]
-
-
-def end_of(run: Run) -> RunEnded:
-    """The last event of a run that has ended, from what is stored of it."""
-    error = run.error or {}
-    ending = Ending(
-        reason=run.stop_reason or StopReason.ERROR,
-        error_type=text_of(error, "error_type"),
-        message=text_of(error, "message"),
-        detail=text_of(error, "detail"),
-    )
-    return RunEnded(run_id=run.id, ending=ending, usage=run.usage, step_count=run.step_count)
 
 
 def _message_id(event: Event) -> str | None:

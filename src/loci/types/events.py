@@ -7,9 +7,9 @@ has been committed ("saved before said").
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from loci.types.json import JsonObject
+from loci.types.json import JsonObject, text_of
 from loci.types.messages import Message
-from loci.types.runs import Ending
+from loci.types.runs import Ending, Run, StopReason
 from loci.types.usage import Usage
 
 
@@ -79,3 +79,15 @@ class RunEnded:
 
 
 Event: TypeAlias = RunStarted | Delta | MessageStored | StepEnded | Compacted | RunEnded
+
+
+def end_of(run: Run) -> RunEnded:
+    """The last event of a run that has ended, from what is stored of it."""
+    error = run.error or {}
+    ending = Ending(
+        reason=run.stop_reason or StopReason.ERROR,
+        error_type=text_of(error, "error_type"),
+        message=text_of(error, "message"),
+        detail=text_of(error, "detail"),
+    )
+    return RunEnded(run_id=run.id, ending=ending, usage=run.usage, step_count=run.step_count)
