@@ -3,6 +3,9 @@
 import openai
 import pytest
 
+from loci.errors import ModelFault
+from loci.model.faults import MESSAGES
+from loci.model.scripted import failure
 from tests.api.clients import MISSING, client_of
 
 
@@ -63,3 +66,19 @@ async def test_a_refusal_has_the_shape_that_the_client_knows(tmp_path):
         await client.sdk.agents.create(name="ada")
         with pytest.raises(openai.UnprocessableEntityError):
             await ai.chat.completions.create(model="ada", messages=[{"role": "system", "content": "x"}])
+
+
+async def test_a_failure_of_the_model_is_told_once(tmp_path):
+    words = MESSAGES[ModelFault.AUTHENTICATION]
+    async with client_of(tmp_path) as client, through(client) as ai:
+        await client.sdk.agents.create(name="ada")
+        for detail, told in ((words, words), ("No such key.", f"{words} No such key.")):
+            client.live.model.add([failure(ModelFault.AUTHENTICATION, detail)])
+            with pytest.raises(openai.AuthenticationError) as refused:
+                await ai.chat.completions.create(model="ada", messages=[{"role": "user", "content": "x"}])
+            assert refused.value.body == {
+                "message": told,
+                "type": "llm_authentication",
+                "param": None,
+                "code": "llm_authentication",
+            }

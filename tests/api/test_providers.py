@@ -140,13 +140,8 @@ async def test_an_agent_whose_provider_is_gone_is_told_which(tmp_path: Path) -> 
         made = await bring(client, url)
         agent_id = await agent(client)
         await client.http.delete(f"{PATH}/{made['id']}")
-        words, asked = (
-            "There is no model 'mine/fake-model', as there is no provider 'mine'.",
-            [{"role": "user", "content": "Hi"}],
-        )
         answer = json.dumps(await say(client, agent_id))
-        completion = await client.http.post("/v1/chat/completions", json={"model": agent_id, "messages": asked})
-        assert answer.count(words) == completion.text.count(words) == 1
+        assert answer.count("There is no model 'mine/fake-model', as there is no provider 'mine'.") == 1
         assert (await client.get(f"/v1/agents/{agent_id}"))["model"] == "mine/fake-model"
         await bring(client, url)
         assert said(await say(client, agent_id)) == ["Hello from the fake model."]
