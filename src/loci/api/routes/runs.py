@@ -11,7 +11,7 @@ from loci.api.answers import json_answer
 from loci.api.bodies import new_router
 from loci.api.core import Actor, Core, Services
 from loci.api.message_pages import MessagePage, wire_page
-from loci.api.parameters import Cursor, Limit, Moment, Number, Order, RunId, StepId, page, page_of
+from loci.api.parameters import Moment, Number, RunId, StepId, page_of, paged
 from loci.api.routes.messages import AskedPage
 from loci.api.sse import EventStream, Pings
 from loci.api.streams import BATCH_ROWS, POLL_S
@@ -40,15 +40,9 @@ DEFAULT_ROWS = 100
 SEQ_ID_MAX = 2**31 - 1
 
 
-def asked_list(
-    before: Cursor = None,
-    after: Cursor = None,
-    limit: Limit = None,
-    order: Order = "desc",
-    ascending: bool = False,
-) -> Page:
-    """The page of a list by time that the query of a request asks for."""
-    return page(before, after, DEFAULT_ROWS if limit is None else limit, "asc" if ascending else order)
+def asked_list(page: Annotated[Page, Depends(paged("desc", DEFAULT_ROWS))], ascending: bool = False) -> Page:
+    """The page of a list by time that the query of a request asks for; older clients name the order in another way."""
+    return replace(page, ascending=page.ascending or ascending)
 
 
 AskedList = Annotated[Page, Depends(asked_list)]

@@ -85,15 +85,11 @@ async def search_messages_scored(
 @router.post("/messages/search", response_model=list[FoundShape])
 async def search_messages(body: Annotated[MessageSearchIn, FromBody()], services: Services, actor: Actor) -> Response:
     """Messages of all agents, or of one, the best first."""
-    return json_answer([_found(hit) for hit in await _search(services, actor, body, SEARCHED)])
+    return json_answer([_found(hit) for hit in await _search(services, actor, body, SEARCHED, AgentFilter())])
 
 
 async def _search(
-    core: Core,
-    actor: actors.Actor,
-    body: MessageSearchIn,
-    roles: tuple[Role, ...],
-    chosen: AgentFilter = AgentFilter(),  # noqa: B008  it never changes
+    core: Core, actor: actors.Actor, body: MessageSearchIn, roles: tuple[Role, ...], chosen: AgentFilter
 ) -> tuple[RecallHit, ...]:
     query = RecallQuery(
         text=body.query or "",
