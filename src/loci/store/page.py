@@ -113,7 +113,7 @@ class Where:
             **{name: None if part is None else like_pattern(part)},
         )
 
-    def among(self, expression: str, name: str, values: Sequence[SqlValue] | None) -> Self:
+    def among(self, expression: str, name: str, values: Sequence[str | int] | None) -> Self:
         """A value that is one of these: none of them is, if there are none."""
         if values is None:
             return self
