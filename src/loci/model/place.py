@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from loci.clock import Clock
+from loci.config import LOOPBACK
 from loci.errors import ModelFailure
 from loci.model.base import ProviderConfig
 from loci.model.known import preferred
@@ -22,7 +23,6 @@ LOOKED_FOR_TIMEOUT_S = 0.5
 CONFIGURED_TIMEOUT_S = 5.0
 SLOW_S = 1.0
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _DATED = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})")
 
 
@@ -43,7 +43,7 @@ class Place:
     @property
     def is_local(self) -> bool:
         """Whether it runs on this machine."""
-        return (urlsplit(self.config.base_url or "").hostname or "") in _LOOPBACK
+        return (urlsplit(self.config.base_url or "").hostname or "") in LOOPBACK
 
     @property
     def is_custom(self) -> bool:
