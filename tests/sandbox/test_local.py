@@ -75,17 +75,17 @@ async def test_a_sandbox_process_that_died_is_replaced(sandbox: LocalSandbox) ->
 
 
 async def test_a_server_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
-    server = processes.start(tmp_path / "home")
     source = 'def wait() -> str:\n    """Wait."""\n    import time\n    time.sleep(300)\n'
-    async with httpx2.AsyncClient(base_url=server.url) as client:
-        asked = asyncio.create_task(client.post("/v1/tools/run", json={"source_code": source, "args": {}}))
-        async with asyncio.timeout(20):
-            while len(below(server.pid)) < 3:  # the zygote, a warden, the program
-                await asyncio.sleep(0.05)
-        started = {pid: since(pid) for pid in below(server.pid)}
-        server.kill()
-        with pytest.raises(httpx2.HTTPError):
-            await asked
+    with processes.running(tmp_path / "home") as server:
+        async with httpx2.AsyncClient(base_url=server.url) as client:
+            asked = asyncio.create_task(client.post("/v1/tools/run", json={"source_code": source, "args": {}}))
+            async with asyncio.timeout(20):
+                while len(below(server.pid)) < 3:  # the zygote, a warden, the program
+                    await asyncio.sleep(0.05)
+            started = {pid: since(pid) for pid in below(server.pid)}
+            server.kill()
+            with pytest.raises(httpx2.HTTPError):
+                await asked
     async with asyncio.timeout(5):
         while any(since(pid) == start for pid, start in started.items()):
             await asyncio.sleep(0.02)

@@ -22,6 +22,10 @@ class Process:
     def url(self) -> str:
         return self._server.url
 
+    @property
+    def pid(self) -> int:
+        return self._server.child.pid
+
     def start(self) -> None:
         """Wait until it answers; what it says is kept beside its data."""
         self._server = served.start(self._home)
