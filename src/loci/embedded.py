@@ -11,6 +11,7 @@ memory to the same application that `loci server` serves, so nothing behaves dif
 """
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import queue
@@ -238,6 +239,20 @@ class _Pieces:
             self._loop.call_soon_threadsafe(action, *arguments)
 
 
+_answers: "weakref.WeakSet[httpx.Response]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_answers() -> None:
+    """Close the answers that nobody read to the end.
+
+    Else their generators do it while the interpreter takes its modules apart, and Python 3.13.0 ends with a
+    segmentation fault in `timedelta`, by which httpx measures what it closes.
+    """
+    for answer in list(_answers):
+        answer.close()
+
+
 class _Transport(httpx.BaseTransport):
     """httpx requests as ASGI calls on another thread; answers are passed on piece by piece, so streams stream."""
 
@@ -253,7 +268,9 @@ class _Transport(httpx.BaseTransport):
             pieces.abandon()
             raise
         headers = cast("list[tuple[bytes, bytes]]", start["headers"])
-        return httpx.Response(int(start["status"]), headers=headers, stream=_Body(pieces))
+        answer = httpx.Response(int(start["status"]), headers=headers, stream=_Body(pieces))
+        _answers.add(answer)
+        return answer
 
 
 class _Body(httpx.SyncByteStream):
