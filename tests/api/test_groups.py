@@ -83,6 +83,12 @@ async def test_each_speaks_in_turn_and_hears_the_others(talk: Talk) -> None:
     assert heard(talk, 4) == ["New."]
 
 
+async def test_who_has_the_whole_answer_can_speak_again_at_once(talk: Talk) -> None:
+    group_id, _ = await a_group(talk, "Ada")
+    for number in range(20):
+        assert spoken(await say(talk, group_id, "Go on.", str(number))) == [("Ada", str(number))]
+
+
 async def test_a_stream_tells_one_run_after_the_other(talk: Talk) -> None:
     group_id, _ = await a_group(talk, "Ada", "Bo")
     talk.plays("I am Ada.", "I am Bo.")

@@ -115,16 +115,23 @@ class Rounds:
         Raises NotFound, BadRequest, Busy while the group talks; and on the way what ends it.
         """
         news: _News = asyncio.Queue()
-        await self._store.write(self._begin, actor, group_id, asked, news)
-        return _turns(news)
+        job_id = await self._store.write(self._begin, actor, group_id, asked, news)
+        return self._turns(job_id, news)
 
-    def _begin(self, tx: Transaction, actor: Actor, group_id: str, asked: JsonObject, news: _News) -> None:
+    async def _turns(self, job_id: str, news: _News) -> Turns:
+        while (turn := await news.get()) is not None and not isinstance(turn, LociError):
+            yield turn
+        await self._jobs.settled(job_id)  # so that who has heard the end can speak to the group again
+        if turn is not None:
+            raise turn
+
+    def _begin(self, tx: Transaction, actor: Actor, group_id: str, asked: JsonObject, news: _News) -> str:
         now = self._clock.now()
         _circle(tx, actor, group_id, now)
         if jobs.is_open(tx, KIND, group_id):
             raise Busy("The group is talking already.")
         tx.after_commit(partial(self._listening.__setitem__, group_id, news))
-        self._jobs.enqueue(tx, actor, NewJob(kind=KIND, subject_id=group_id, payload=asked), now)
+        return self._jobs.enqueue(tx, actor, NewJob(kind=KIND, subject_id=group_id, payload=asked), now)
 
     async def __call__(self, actor: Actor, job: Job) -> None:
         """Let the agents of a group speak, from where they were interrupted, and tell whoever listens."""
@@ -179,13 +186,6 @@ class Rounds:
             live = LiveRun(Run(id="", agent_id=agent_id, conversation_id=thread_id, status="failed"))
             live.emit(RunEnded(run_id="", ending=broken(error), usage=Usage(), step_count=0))
             return live
-
-
-async def _turns(news: _News) -> Turns:
-    while (turn := await news.get()) is not None:
-        if isinstance(turn, LociError):
-            raise turn
-        yield turn
 
 
 def _news(circle: Circle, agent_id: str, said: Sequence[Said]) -> list[NewMessage]:

@@ -111,6 +111,11 @@ class Jobs:
             await self._give_up(actor, job, None)
         return cancelled
 
+    async def settled(self, job_id: str) -> None:
+        """Wait until this process has done with a job what it can, and how it ended is stored."""
+        if (task := self._tasks.get(job_id)) is not None:
+            await asyncio.wait({task})
+
     async def run_due(self) -> int:
         """Do all that is due and wait for its end; how many attempts that took. For tests and one-off commands."""
         count = 0
