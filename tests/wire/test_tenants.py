@@ -94,7 +94,12 @@ class Attempts:
             if each["in"] == "query" and each.get("required")
         }
         options["params"] = needed | options.get("params", {})
-        return self.asked.second.http.request(method, filled(where, ids), **options)
+        http = self.asked.second.http
+        answer = http.request(method, filled(where, ids), **options)
+        if answer.status_code == 409 and "run_id" in answer.json():  # an earlier attempt is at work in the background
+            http.post(f"/v1/runs/{answer.json()['run_id']}/stream", json={})
+            answer = http.request(method, filled(where, ids), **options)
+        return answer
 
     def _body(self, method: str, where: str, schema: Schema) -> object:
         if where == MCP_SERVER:
