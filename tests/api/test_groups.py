@@ -173,6 +173,36 @@ async def test_a_talk_that_is_called_off_before_it_began_says_so(talk: Talk) -> 
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+async def test_a_talk_that_is_called_off_ends_as_a_cancelled_run_does(talk: Talk, streaming: bool) -> None:
+    lead = (await talk.sdk.agents.create(name="Lead", include_base_tools=False)).id
+    group_id, ids = await a_group(talk, "Ada", "Bo", manager_type="supervisor", manager_agent_id=lead)
+    talk.plays("Do it.", [Wait(60), Text("Never.")], [Wait(60), Text("Never.")])
+    body = {"input": "Play.", "streaming": streaming}
+    asked = asyncio.ensure_future(talk.http.post(f"/v1/groups/{group_id}/messages", json=body))
+    while len(talk.live.model.requests) < 3:
+        await asyncio.sleep(0.005)
+    (job,) = (await talk.http.get("/v1/jobs/active")).json()
+    assert (await talk.http.patch(f"/v1/jobs/{job['id']}/cancel")).json()["status"] == "cancelled"
+    answer = await asyncio.wait_for(asked, 10)
+    if streaming:
+        lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
+        events = [orjson.loads(line) for line in lines[:-1]]
+        assert [item["stop_reason"] for item in events if item["message_type"] == "stop_reason"] == [
+            "end_turn",
+            "cancelled",
+            "cancelled",
+        ]
+        assert "error_message" not in answer.text
+    else:
+        assert spoken(answer) == [("Lead", "Do it.")]
+        assert answer.json()["stop_reason"]["stop_reason"] == "cancelled"
+    for agent_id in ids:
+        assert [run.status for run in (await talk.sdk.runs.list(agent_id=agent_id)).items] == ["cancelled"]
+    assert len(talk.live.model.requests) == 3
+    assert spoken(await say(talk, group_id, "Again.", "Yes.", "Yes.", "Yes.", "Well."))[-1] == ("Lead", "Well.")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 async def test_who_cannot_speak_is_told_of_once_and_holds_nobody_up(talk: Talk, streaming: bool) -> None:
     lead = (await talk.sdk.agents.create(name="Lead", include_base_tools=False)).id
     group_id, (_, bo) = await a_group(talk, "Ada", "Bo", manager_type="supervisor", manager_agent_id=lead)

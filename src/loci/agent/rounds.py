@@ -7,7 +7,8 @@ After a crash the job begins anew: by the otids of what it says it finds the run
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from loci.agent.colleagues import answer_of
 from loci.agent.deciding import broken
 from loci.agent.request import NewMessage, RunRequest
 from loci.agent.runs import LiveRun, Runs
+from loci.agent.turn import CANCELLED
 from loci.clock import Clock
 from loci.errors import BadRequest, Busy, Conflict, GivenUp, LociError, NotFound
 from loci.ids import new_id
@@ -29,7 +31,7 @@ from loci.types.groups import Group, GroupType
 from loci.types.jobs import Job, NewJob
 from loci.types.json import JsonObject
 from loci.types.messages import Message, Role, Text, Trust
-from loci.types.runs import Run
+from loci.types.runs import Ending, Run
 from loci.types.usage import Usage
 
 KIND = "group.talk"
@@ -64,6 +66,17 @@ class Circle:
     group: Group
     agents: Mapping[str, Agent]
     threads: Mapping[str, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Talk:
+    """A talk under way: the runs that speak now, told to whoever listens."""
+
+    actor: Actor
+    circle: Circle
+    news: _News
+    speaking: list[LiveRun] = field(default_factory=list[LiveRun])
+    called_off: bool = False
 
 
 def next_speakers(circle: Circle, said: Sequence[Said]) -> Sequence[str]:
@@ -130,16 +143,17 @@ class Rounds:
         _circle(tx, actor, group_id, now)
         if jobs.is_open(tx, KIND, group_id):
             raise Busy("The group is talking already.")
-        tx.after_commit(partial(self._listening.__setitem__, group_id, news))
-        return self._jobs.enqueue(tx, actor, NewJob(kind=KIND, subject_id=group_id, payload=asked), now)
+        job_id = self._jobs.enqueue(tx, actor, NewJob(kind=KIND, subject_id=group_id, payload=asked), now)
+        tx.after_commit(partial(self._listening.__setitem__, job_id, news))
+        return job_id
 
     async def __call__(self, actor: Actor, job: Job) -> None:
         """Let the agents of a group speak, from where they were interrupted, and tell whoever listens."""
-        news: _News = self._listening.pop(job.subject_id or "", None) or asyncio.Queue()
+        news: _News = self._listening.pop(job.id, None) or asyncio.Queue()
         last: LociError | None = GivenUp(job.id)
         try:
             circle = await self._store.write(_circle, actor, job.subject_id or "", self._clock.now())
-            await self._speak(actor, circle, job, news)
+            await self._hold(_Talk(actor=actor, circle=circle, news=news), job)
             last = None
         except LociError as error:
             last = error
@@ -149,43 +163,74 @@ class Rounds:
 
     async def given_up(self, _actor: Actor, job: Job, error: str | None) -> None:
         """Tell whoever listens to a talk that was called off, or given up, before it began."""
-        if (news := self._listening.pop(job.subject_id or "", None)) is not None:
+        if (news := self._listening.pop(job.id, None)) is not None:
             news.put_nowait(Conflict(error or "The talk was called off before it began."))
 
-    async def _speak(self, actor: Actor, circle: Circle, job: Job, news: _News) -> None:
-        asked = self._read(job.payload)
+    async def _hold(self, talk: _Talk, job: Job) -> None:
+        """Let them speak to the end. A talk that is called off ends with its runs, which end as cancelled."""
+        speaking = asyncio.ensure_future(self._speak(talk, job))
+        try:
+            # Shielded, so that no run is lost between its first transaction and its start.
+            await asyncio.shield(speaking)
+        except asyncio.CancelledError:
+            if (await self._store.read(jobs.get, talk.actor, job.id)).status != "cancelled":
+                raise  # the server stops
+            talk.called_off = True
+            for live in talk.speaking:
+                await self._stop(talk.actor, live)
+            await speaking
+        finally:
+            speaking.cancel()
+            await asyncio.gather(speaking, return_exceptions=True)
+
+    async def _stop(self, actor: Actor, live: LiveRun) -> None:
+        run = live.run
+        with suppress(Conflict):  # it has ended
+            await self._runs.cancel(actor, run.agent_id, run_ids=[run.id], conversation_id=run.conversation_id)
+
+    async def _speak(self, talk: _Talk, job: Job) -> None:
+        circle, asked = talk.circle, self._read(job.payload)
         talk_id = asked.messages[0].otid or job.id
         said: list[Said] = []
         heard: dict[str, int] = {}
         while speakers := next_speakers(circle, said):
-            lives: list[LiveRun] = []
+            talk.speaking = []
             for agent_id in speakers:
                 own = () if agent_id in heard else asked.messages
                 others = _news(circle, agent_id, said[heard.get(agent_id, 0) :])
                 first, *rest = [*own, *others, *_part(circle, agent_id, len(said))] or [_note(_GO_ON)]
                 first = replace(first, otid=first.otid or f"{talk_id}:{len(said)}")
-                live = await self._start(actor, circle, agent_id, replace(asked, messages=(first, *rest)))
+                live = await self._start(talk, agent_id, replace(asked, messages=(first, *rest)))
                 if live.run.id:
                     heard[agent_id] = len(said)
-                lives.append(live)
-                news.put_nowait((circle.agents[agent_id], live))
-            words = [(await answer_of(live))[0] for live in lives]
+                talk.speaking.append(live)
+                talk.news.put_nowait((circle.agents[agent_id], live))
+            words = [(await answer_of(live))[0] for live in talk.speaking]
             said += map(Said, speakers, words)
             if not any(words):
                 break
-        await self._store.write(_tell_rest, actor, circle, talk_id, (said, heard), self._clock.now())
+        await self._store.write(_tell_rest, talk.actor, circle, talk_id, (said, heard), self._clock.now())
 
-    async def _start(self, actor: Actor, circle: Circle, agent_id: str, request: RunRequest) -> LiveRun:
-        """The run in which an agent speaks; one without an id, which has failed, if it cannot."""
-        thread_id = circle.threads[agent_id]
+    async def _start(self, talk: _Talk, agent_id: str, request: RunRequest) -> LiveRun:
+        """The run in which an agent speaks; one without an id, which has ended, if it cannot."""
+        thread_id = talk.circle.threads[agent_id]
+        if talk.called_off:
+            return _unbegun(agent_id, thread_id, CANCELLED)
         try:
-            return await self._runs.start(actor, agent_id, thread_id, request)
+            live = await self._runs.start(talk.actor, agent_id, thread_id, request)
         except LociError as error:
             if error.status not in FINAL_STATUS:
                 raise
-            live = LiveRun(Run(id="", agent_id=agent_id, conversation_id=thread_id, status="failed"))
-            live.emit(RunEnded(run_id="", ending=broken(error), usage=Usage(), step_count=0))
-            return live
+            return _unbegun(agent_id, thread_id, broken(error))
+        if talk.called_off:
+            await self._stop(talk.actor, live)
+        return live
+
+
+def _unbegun(agent_id: str, thread_id: str, ending: Ending) -> LiveRun:
+    live = LiveRun(Run(id="", agent_id=agent_id, conversation_id=thread_id, status="failed"))
+    live.emit(RunEnded(run_id="", ending=ending, usage=Usage(), step_count=0))
+    return live
 
 
 def _news(circle: Circle, agent_id: str, said: Sequence[Said]) -> list[NewMessage]:
