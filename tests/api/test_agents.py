@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import letta_client
 import pytest
@@ -224,6 +225,23 @@ async def test_an_agent_can_be_deleted_while_it_works(tmp_path):
         await client.sdk.agents.messages.create_async(made.id, input="Hi")
         await client.sdk.agents.delete(made.id)
         assert await client.get("/v1/agents/count") == 0
+
+
+async def test_a_run_that_begins_just_before_its_agent_is_deleted_ends_as_cancelled(tmp_path):
+    async with client_of(tmp_path) as client:
+        made = await client.sdk.agents.create()
+        client.live.model.add([Wait(30), "Late."])
+        free = threading.Event()
+        held_up = asyncio.ensure_future(client.live.core.store.write(lambda tx: free.wait(20)))
+        said = asyncio.ensure_future(client.sdk.agents.messages.create(made.id, input="Hi"))
+        deleted = asyncio.ensure_future(client.sdk.agents.delete(made.id))
+        for _ in range(10):  # both are on their way to the one writer, in this order
+            await client.get("/v1/agents/count")
+        free.set()
+        answer, *_ = await asyncio.gather(said, deleted, held_up)
+        assert answer.stop_reason.stop_reason == "cancelled"
+        assert await client.get("/v1/agents/count") == 0
+        assert await client.get("/v1/runs/") == []
 
 
 async def test_changes_at_the_same_time_lose_none(tmp_path):

@@ -33,17 +33,20 @@ from loci.api.shapes_agents import AgentShape
 from loci.api.tool_runs import run_tool
 from loci.api.wire_agents import AgentView, wire_agent
 from loci.api.wire_values import wire_tool
-from loci.errors import Conflict, Forbidden, Unprocessable
+from loci.errors import Busy, Conflict, Forbidden, Unprocessable
 from loci.store import agents, groups, runs, tools
 from loci.store.agents import AgentFilter
 from loci.store.base import Transaction
 from loci.types import actor as actors
 from loci.types.agents import Agent
 from loci.types.json import JsonObject
+from loci.types.runs import Run
 
 router = new_router("agents")
 
 Tags = Annotated[list[str] | None, Query()]
+_ENDING_TRIES = 20
+"""How often the runs of a doomed agent are ended that began since it was last tried."""
 
 
 def _filter(  # noqa: PLR0917  one argument for each query parameter
@@ -211,21 +214,27 @@ async def delete_agent(agent_id: AgentId, services: Services, actor: Actor) -> R
 
 
 async def forget_agent(core: Core, actor: actors.Actor, agent_id: str) -> None:
-    """End what the agent does, and delete it and what is there for it alone. Raises NotFound."""
-    for doomed in (agent_id, *await core.store.read(groups.companions, actor, agent_id)):
-        for run in await core.store.read(runs.active_of_agent, actor, doomed):
-            with suppress(Conflict):  # it ended by itself
-                await core.runs.cancel(actor, doomed, run_ids=[run.id])
-    author, now = creating.author_of(actor), core.clock.now()
+    """End what the agent does, and delete it and what is there for it alone. Raises NotFound, Busy."""
+    ended: set[str] = set()
 
-    def forget(tx: Transaction) -> list[str]:
+    def forget(tx: Transaction) -> tuple[list[str], list[Run]]:
         gone = [agent_id, *groups.companions(tx, actor, agent_id)]
-        for doomed in gone:
-            agents.delete(tx, actor, author, doomed, now)
-        return gone
+        under_way = [run for doomed in gone for run in runs.active_of_agent(tx, actor, doomed) if run.id not in ended]
+        for doomed in () if under_way else gone:
+            agents.delete(tx, actor, creating.author_of(actor), doomed, core.clock.now())
+        return gone, under_way
 
-    for gone in await core.store.write(forget):
-        await core.memfs.forget(gone)
+    for _ in range(_ENDING_TRIES):
+        gone, under_way = await core.store.write(forget)
+        if not under_way:
+            for deleted in gone:
+                await core.memfs.forget(deleted)
+            return
+        for run in under_way:
+            with suppress(Conflict):  # it ended by itself
+                await core.runs.cancel(actor, run.agent_id, run_ids=[run.id])
+            ended.add(run.id)
+    raise Busy("Runs of the agent begin faster than they can be ended.")
 
 
 @router.get("/agents/{agent_id}/tools", response_model=list[ToolShape])
