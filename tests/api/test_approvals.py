@@ -6,7 +6,7 @@ import letta_client
 import pytest
 
 from loci.types.messages import Text
-from loci.types.tools import RequiresApproval
+from loci.types.tools import ConstrainChildTools, MaxCountPerStep, RequiresApproval
 from tests.api.talk import Talk, call, kinds, talking
 
 BASH: Any = {"name": "Bash", "description": "Runs a command.", "parameters": {"type": "object", "properties": {}}}
@@ -55,6 +55,33 @@ async def test_what_the_client_brings_back_is_used(tmp_path):
         (response,) = [item for item in listed.items if item.message_type == "approval_response_message"]
         assert response.approvals[0].type == "tool"
         assert response.approvals[0].tool_return == "a b"
+
+
+async def test_rules_on_tools_that_the_client_offers_are_told_with_the_request(tmp_path):
+    rules = (
+        MaxCountPerStep(tool_name="Bash", max_count_limit=2),
+        ConstrainChildTools(tool_name="memory_insert", children=("Bash",)),
+    )
+
+    async with talking(tmp_path) as talk:
+
+        def told() -> tuple[str, str]:
+            before, _, behind = talk.live.model.requests[-1].system.partition("<tool_usage_rules>\n")
+            words, _, rest = behind.partition("\n</tool_usage_rules>")
+            return words, before + rest
+
+        await talk.agent(tool_rules=rules[:1])
+        await talk.say("Hi", "Hello.", client_tools=[BASH])
+        assert told()[0] == "- Call Bash at most 2 times in one turn."
+        await talk.agent(tool_rules=rules)
+        await talk.say("Hi", "Hello.")
+        words, plain = told()
+        assert words == "- After memory_insert, only these may follow: none."
+        await talk.say("Hi", "Hello.", client_tools=[BASH])
+        assert told() == (
+            "- Call Bash at most 2 times in one turn.\n- After memory_insert, only these may follow: Bash.",
+            plain,
+        )
 
 
 async def test_other_messages_wait_until_the_question_is_answered(tmp_path):

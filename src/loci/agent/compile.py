@@ -60,7 +60,7 @@ def compile_system(  # noqa: PLR0913  what a prompt is made of
     if blocks:
         memory.append(("core_memory", _core_memory(blocks, line_numbers=line_numbers) + "\n\n"))
     if rules_text:
-        memory.append(("tool_usage_rules", f"<tool_usage_rules>\n{rules_text}\n</tool_usage_rules>\n\n"))
+        memory.append(("tool_usage_rules", rules_section(rules_text)))
     if directories:
         memory.append(("directories", _directories(agent, directories) + "\n\n"))
     if skills:
@@ -73,6 +73,11 @@ def compile_system(  # noqa: PLR0913  what a prompt is made of
         parts = [("system", agent.system.rstrip() + "\n\n" if agent.system.strip() else ""), *memory]
     kept = tuple((name, text) for name, text in parts if text)
     return CompiledPrompt(text="".join(text for _, text in kept), parts=kept)
+
+
+def rules_section(words: str) -> str:
+    """The part of a prompt that tells the tool rules."""
+    return f"<tool_usage_rules>\n{words}\n</tool_usage_rules>\n\n"
 
 
 def _core_memory(blocks: Sequence[Block], *, line_numbers: bool) -> str:

@@ -4,9 +4,10 @@ Order is stable, slow, volatile: system prompt with memory, then messages, which
 prompt caches hit from turn to turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from loci.agent.compile import rules_section
 from loci.agent.kinds import AgentKind
 from loci.agent.request import RunRequest
 from loci.model.base import ModelRequest
@@ -15,7 +16,7 @@ from loci.tools import rules
 from loci.types.agents import Agent
 from loci.types.memory import Block
 from loci.types.messages import Message, Role, ToolCall
-from loci.types.tools import PastCall, Tool, ToolSchema
+from loci.types.tools import PastCall, Tool, ToolRule, ToolSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +100,14 @@ def build(bundle: Bundle, window: Window, asked: RunRequest, *, stable_count: in
     """The request for the next step, with the tools that the rules allow now; they may say that one must be called."""
     agent, kind = bundle.agent, bundle.kind
     schemas = {**bundle.schemas, **{schema.name: schema for schema in asked.client_tools}}
-    tools, choice = tuple(schemas.values()), kind.tool_choice
+    tools, choice, system = tuple(schemas.values()), kind.tool_choice, window.system.text
     if agent.tool_rules:
         may = rules.allowed(agent.tool_rules, schemas, window.past_calls())
         tools = tuple(schema for name, schema in schemas.items() if name in may.names)
         choice = may.forced or choice
+        system = _with_rules(system, agent.tool_rules, bundle.schemas, schemas) if asked.client_tools else system
     return ModelRequest(
-        system=window.system.text if asked.override_system is None else asked.override_system,
+        system=system if asked.override_system is None else asked.override_system,
         messages=window.messages,
         tools=tools,
         tool_choice=choice if tools else "none",
@@ -113,6 +115,15 @@ def build(bundle: Bundle, window: Window, asked: RunRequest, *, stable_count: in
         response_format=agent.response_format,
         stable_count=stable_count,
     )
+
+
+def _with_rules(system: str, given: Sequence[ToolRule], known: Iterable[str], offered: Iterable[str]) -> str:
+    """The compiled prompt, which tells the rules on the tools known, with those on all that are offered now."""
+    old, new = rules.rules_text(given, known), rules.rules_text(given, offered)
+    if old == new:
+        return system
+    before, told, behind = system.partition(rules_section(old))
+    return before + rules_section(new) + behind if told else f"{system}\n\n{rules_section(new).strip()}"
 
 
 def size_bytes(window: Window, bundle: Bundle) -> int:
