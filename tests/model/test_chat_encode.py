@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 
+from loci.agent.context import Window
 from loci.model.base import ModelInfo, ModelRequest, ProviderConfig
 from loci.model.chat_dialect import dialect_of
 from loci.model.chat_encode import NO_PICTURE, PICTURES, TURNS, Encoder, as_object
@@ -433,6 +434,20 @@ def test_what_is_kept_of_a_talk_changes_no_byte_of_it(talks: list[list[Message]]
         known, anew = lasting.body(INFO, asked), encoder(kind, name=name).body(INFO, asked)
         assert b"".join(known.pieces) == b"".join(anew.pieces)
         assert (known.fields, known.call_ids) == (anew.fields, anew.call_ids)
+
+
+@settings(max_examples=40)
+@given(st.lists(valid_histories(), min_size=1, max_size=3), st.sampled_from(["openai", "mistral"]))
+def test_a_window_that_grows_in_place_is_sent_as_one_that_was_made_anew(talks: list[list[Message]], kind: str) -> None:
+    lasting, window = encoder(kind), Window(system=message(Role.SYSTEM, Text("Be brief.")))
+    window.add([user(f"Beginning {number}") for number in range(70)])
+    for talk in talks:
+        for each in talk:
+            window.add([replace(each, id=f"{each.id}-{len(window.messages)}")])
+            known = lasting.body(INFO, replace(request(), messages=window.messages))
+            anew = encoder(kind).body(INFO, replace(request(), messages=tuple(window.messages)))
+            assert b"".join(known.pieces) == b"".join(anew.pieces)
+            assert known.call_ids == anew.call_ids
 
 
 def test_what_was_sent_of_a_long_talk_is_sent_again_without_a_copy() -> None:

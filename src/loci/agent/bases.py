@@ -39,14 +39,9 @@ class Delta:
 
 def delta(base: Base, body: bytes) -> Delta:
     """`body` told by `base`, with as little new as can be."""
-    shorter = min(len(base.body), len(body))
-    head = _most(shorter, lambda low, high: base.body[low:high] == body[low:high])
-    tail = _most(
-        shorter - head,
-        lambda low, high: (
-            base.body[len(base.body) - high : len(base.body) - low] == body[len(body) - high : len(body) - low]
-        ),
-    )
+    shorter, told, end = min(len(base.body), len(body)), memoryview(base.body), len(base.body)
+    head = _most(shorter, lambda low, high: body.startswith(told[low:high], low))
+    tail = _most(shorter - head, lambda low, high: body.startswith(told[end - high : end - low], len(body) - high))
     return Delta(base=base, head_bytes=head, tail_bytes=tail, new=body[head : len(body) - tail])
 
 

@@ -6,6 +6,7 @@ what a crash takes with it is the trace of the last seconds, and no more.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -96,18 +97,21 @@ class Traces:
 
     async def _batch(self) -> list[tuple[Actor, NewTrace]]:
         """The next calls, as many as are written at once."""
-        taken: list[tuple[ModelCall, bytes]] = []
+        taken: list[tuple[ModelCall, Sequence[bytes]]] = []
         size_bytes = 0
         while self._kit.calls and len(taken) < BATCH_CALLS and size_bytes < BATCH_BYTES:
             call = self._kit.calls.popleft()
-            body = await body_of(call.model, call.request)
-            taken.append((call, body if len(body) <= BODY_MAX_BYTES else _TOO_LONG))
-            size_bytes += len(body)
+            sent = call.answer.sent if isinstance(call.answer, Finished) else ()
+            body = sent or (await body_of(call.model, call.request),)
+            length = sum(map(len, body))
+            taken.append((call, body if length <= BODY_MAX_BYTES else (_TOO_LONG,)))
+            size_bytes += length
         return await asyncio.to_thread(self._packed, taken, self._kit.clock.monotonic_s())
 
-    def _packed(self, taken: list[tuple[ModelCall, bytes]], now_s: float) -> list[tuple[Actor, NewTrace]]:
+    def _packed(self, taken: list[tuple[ModelCall, Sequence[bytes]]], now_s: float) -> list[tuple[Actor, NewTrace]]:
         return [
-            (call.actor, _new(call, self._bases.told(call.run.conversation_id, body, now_s))) for call, body in taken
+            (call.actor, _new(call, self._bases.told(call.run.conversation_id, b"".join(body), now_s)))
+            for call, body in taken
         ]
 
 

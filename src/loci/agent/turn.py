@@ -135,6 +135,7 @@ class ModelCall:
     call_type: CallType
     model: Model
     request: ModelRequest
+    """Without its messages where the answer says what was sent."""
     answer: Finished | Failed
     duration_s: float
     ended_at: datetime
@@ -238,6 +239,7 @@ class Turn:
         """Leave a note of a call that has ended, if anybody wants to know."""
         if kit.calls is None:
             return
+        sent = isinstance(answer, Finished) and answer.sent
         kit.calls.append(
             ModelCall(
                 actor=self.actor,
@@ -245,7 +247,7 @@ class Turn:
                 step_id=step_id,
                 call_type=call_type,
                 model=model,
-                request=replace(request, messages=tuple(request.messages)),  # the window will grow
+                request=replace(request, messages=() if sent else tuple(request.messages)),  # the window will grow
                 answer=answer,
                 duration_s=duration_s,
                 ended_at=kit.clock.now(),

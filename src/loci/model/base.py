@@ -100,13 +100,17 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The whole answer, in order, with signatures. `finish` is why the model stopped."""
+    """The whole answer, in order, with signatures. `finish` is why the model stopped.
+
+    `sent`: the body of the request as it went out, if the adapter spells it itself; pieces are shared, not copied.
+    """
 
     parts: tuple[Part, ...]
     usage: Usage
     finish: Literal["stop", "tool_calls", "length", "content_filter"] = "stop"
     model: str | None = None
     request_id: str | None = None
+    sent: Sequence[bytes] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

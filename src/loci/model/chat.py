@@ -7,12 +7,13 @@ that refuses something that can be done without is asked again without it, see `
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx2
 
 from loci.errors import ModelFault
-from loci.model.base import Failed, ModelEvent, ModelInfo, ModelRequest, ProviderConfig
+from loci.model.base import Failed, Finished, ModelEvent, ModelInfo, ModelRequest, ProviderConfig
 from loci.model.chat_concede import concede
 from loci.model.chat_decode import Decoder
 from loci.model.chat_encode import Encoder
@@ -64,7 +65,7 @@ class ChatModel:
                     if response.status_code < 300:
                         async with aclosing(self._answer(response, sent.call_ids)) as events:
                             async for event in events:
-                                yield event
+                                yield replace(event, sent=sent.pieces) if isinstance(event, Finished) else event
                     else:
                         refused = await self._refused(response)
             except TROUBLES as error:

@@ -7,7 +7,7 @@ the middle of a stream, one JSON document instead of a stream. All of it ends as
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -58,14 +58,15 @@ class Decoder:
         *,
         secret: str | None,
         now: datetime,
-        taken: Iterable[str] = (),
+        taken: Container[str] = (),
     ) -> None:
         self.done = False
         self.request_id: str | None = None
         self._info = info
         self._secret = secret
         self._now = now
-        self._taken = set(taken)
+        self._taken = taken
+        self._called: set[str] = set()
         self._ended: Failed | None = None
         self._pieces: list[bytes] = []
         self._size = 0
@@ -285,9 +286,9 @@ class Decoder:
 
     def _new_call(self, given: str, name: str) -> _Call:
         # Some servers number their calls anew in each answer; the id has to be the only one of its conversation.
-        usable = _CALL_ID.fullmatch(given) and given not in self._taken
+        usable = _CALL_ID.fullmatch(given) and not (given in self._taken or given in self._called)
         call_id = given if usable else "call_" + secrets.token_hex(12)
-        self._taken.add(call_id)
+        self._called.add(call_id)
         call = _Call(self._next_index(), call_id, given, name)
         self._calls.append(call)
         return call

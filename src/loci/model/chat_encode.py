@@ -9,7 +9,7 @@ it.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
@@ -17,6 +17,7 @@ import orjson
 
 from loci.model.base import ModelInfo, ModelRequest
 from loci.model.chat_dialect import Dialect
+from loci.model.chat_fields import fields_of, tools_of
 from loci.model.history import AssistantTurn, UserTurn, turns
 from loci.model.kept import Kept
 from loci.types.json import JsonObject, JsonValue
@@ -30,7 +31,6 @@ from loci.types.messages import (
     ToolCall,
     ToolResult,
 )
-from loci.types.tools import ToolSchema
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Where servers put thoughts, and where they want them back. A `Reasoning` part keeps the name as its id."""
@@ -39,7 +39,6 @@ PICTURES, TURNS = "pictures", "turns"
 KEPT_BYTES = 64_000_000
 NO_PICTURE = "[A picture, which this model cannot see.]"
 
-_REASONERS = re.compile(r"o\d|gpt-[5-9](?!.*chat)")
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _ID_CHARS_MAX = 40
 _ENTRY_BYTES = 400
@@ -48,8 +47,6 @@ _BEGINNING_MIN = 64
 _LONG_BYTES = 32_768
 _LONG_SHARE = 8
 """What is longer than that stands alone; a new part of a history, when it is more than an eighth of what is before."""
-_KNOWS_USER = frozenset({"openai", "openrouter"})
-_ONE_BY_WORD_ONLY = frozenset({"ollama", "lmstudio"})
 
 
 class _Spelt(NamedTuple):
@@ -73,18 +70,25 @@ class Encoded(NamedTuple):
 
 
 class _Beginning(NamedTuple):
-    """The first messages of a request as they were sent last, and the calls in them, all with results.
+    """The first `size` messages of a request as they were sent last, and the calls in them, all with results.
 
     `spelt` is a long piece, which is used again as it is, and a short one, to which the next messages are added.
     """
 
-    messages: tuple[Message, ...] = ()
+    messages: Sequence[Message] = ()
+    size: int = 0
+    last: Message | None = None
     spelt: tuple[bytes, bytes] = (b"", b"")
     call_ids: frozenset[str] = frozenset()
 
     def begins(self, messages: Sequence[Message]) -> bool:
-        """Whether the request still begins with these messages; being the same objects, they need not be looked at."""
-        return self.messages == tuple(messages[: len(self.messages)])
+        """Whether the request still begins with these messages."""
+        if len(messages) < self.size:
+            return False
+        if messages is self.messages:
+            # A window only grows, and only behind its last calls, so there is no need to walk through thousands.
+            return messages[self.size - 1] is self.last
+        return tuple(self.messages[: self.size]) == tuple(messages[: self.size])
 
 
 class Encoder:
@@ -100,65 +104,35 @@ class Encoder:
         """The body of the request to a model. `without`: what this server has refused before, see `concede`."""
         if (variant := self._variant(without)) is not self:
             return variant.body(info, request, without=without)
-        call_ids: set[str] = set()
-        messages = self._messages(request, call_ids)
+        messages, call_ids = self._messages(request)
         tail = b"]}"
         if request.tools:
-            strict = request.settings.strict
-            tools = [_tool(tool, strict=strict) for tool in _offered(request, self.dialect)]
-            tail = b'],"tools":' + dump(tools) + b"}"
-        fields = self._fields(info, request, without)
+            tail = b'],"tools":' + dump(tools_of(request, self.dialect)) + b"}"
+        fields = fields_of(info, request, self.dialect, without)
         pieces = _joined(messages)
         pieces[0] = dump(fields)[:-1] + b',"messages":[' + pieces[0]
         pieces[-1] += tail
-        return Encoded(pieces, frozenset(fields), frozenset(call_ids))
+        return Encoded(pieces, frozenset(fields), call_ids)
 
     def _variant(self, without: frozenset[str]) -> "Encoder":
         blind, joins = PICTURES in without, TURNS in without or self.dialect.joins_turns
         dialect = replace(self.dialect, takes_images=self.dialect.takes_images and not blind, joins_turns=joins)
         return self if dialect == self.dialect else self._variants.setdefault(dialect, Encoder(dialect))
 
-    def _fields(self, info: ModelInfo, request: ModelRequest, without: frozenset[str]) -> JsonObject:
-        settings, dialect, name = request.settings, self.dialect, info.name
-        reasoner = dialect.is_openai and bool(_REASONERS.match(name))
-        fields: dict[str, JsonValue] = {"model": name, "stream": True}
-        if dialect.provider_type != "mistral":  # it reports usage unasked and refuses the field
-            fields["stream_options"] = {"include_usage": True}
-        if settings.max_output_tokens is not None:
-            longer = dialect.is_openai or "max_tokens" in without
-            most = min(info.output_tokens_max or info.window_tokens, max(info.window_tokens // 2, 1))
-            fields["max_completion_tokens" if longer else "max_tokens"] = min(settings.max_output_tokens, most)
-        if settings.temperature is not None and not reasoner:
-            fields["temperature"] = settings.temperature
-        if settings.reasoning_effort is not None or settings.reasoning_tokens_max is not None:
-            fields.update(_thinking(request, dialect))
-        if settings.verbosity is not None and dialect.is_openai:
-            fields["verbosity"] = settings.verbosity
-        if request.tools:
-            if not re.match(r"o\d", name) or not dialect.is_openai:
-                fields["parallel_tool_calls"] = settings.parallel_tool_calls
-            if request.tool_choice != "auto":
-                fields["tool_choice"] = _tool_choice(request.tool_choice, dialect)
-        if (wanted := response_format(request.response_format)) is not None:
-            fields["response_format"] = wanted
-        if request.user is not None and dialect.provider_type in _KNOWS_USER:
-            fields["user"] = request.user
-        fields.update(request.extra)
-        return {key: value for key, value in fields.items() if key not in without}
-
-    def _messages(self, request: ModelRequest, call_ids: set[str]) -> list[bytes]:
+    def _messages(self, request: ModelRequest) -> tuple[list[bytes], frozenset[str]]:
         asked, marks = request.messages, self.dialect.marks_cache
         # What is marked for a cache is the last message, which has to stand alone.
         alone = asked[-1:] if marks and asked and asked[-1].role is Role.USER else ()
-        spelt = None if self.dialect.joins_turns else self._paired(asked[: len(asked) - len(alone)], call_ids)
-        if spelt is None:
-            call_ids.update(call.id for message in asked for call in message.tool_calls)
+        paired = None if self.dialect.joins_turns else self._paired(asked, len(asked) - len(alone))
+        if paired is None:
+            call_ids = frozenset(call.id for message in asked for call in message.tool_calls)
             spelt = [dump(each) for each in self._mended(asked)]
             if marks and spelt:
                 spelt[-1] = _marked(spelt[-1])
         else:
+            spelt, call_ids = paired
             spelt += [_marked(data) for message in alone if (data := self._spelt(message).data)]
-        return [*self._system(request.system), *spelt]
+        return [*self._system(request.system), *spelt], call_ids
 
     def _system(self, system: str) -> list[bytes]:
         if not system:
@@ -168,13 +142,12 @@ class Encoder:
             return [dump({"role": "system", "content": [part]})]
         return [dump({"role": "system", "content": system})]
 
-    def _paired(self, messages: Sequence[Message], call_ids: set[str]) -> list[bytes] | None:
-        """The messages as they stand; None if a call or a result stands where providers refuse it."""
-        known = self._known(messages)
-        call_ids |= known.call_ids
+    def _paired(self, messages: Sequence[Message], count: int) -> tuple[list[bytes], frozenset[str]] | None:
+        """The first messages as they stand; None if a call or a result stands where providers refuse it."""
+        known = self._known(messages, count)
         found = [known.spelt[1]] if known.spelt[1] else []
-        waiting: set[str] = set()
-        for message in messages[len(known.messages) :]:
+        waiting, called = set[str](), set[str]()
+        for message in messages[known.size : count]:
             _, data, calls, results = self._spelt(message)
             if not data:
                 continue
@@ -190,25 +163,32 @@ class Encoder:
                 waiting.update(calls)
                 if len(waiting) != len(calls):
                     return None
-                call_ids |= waiting
+                called |= waiting
             found.append(data)
         if waiting:
             return None
-        return found if len(messages) < _BEGINNING_MIN else self._begun(messages, known.spelt[0], found, call_ids)
+        # Most turns call nothing, and a copy of all ids for each would cost more than what is new.
+        call_ids = known.call_ids | called if called else known.call_ids
+        if count < _BEGINNING_MIN:
+            return found, call_ids
+        beginning = self._begun(messages, count, (known.spelt[0], found), call_ids)
+        return [piece for piece in beginning.spelt if piece], call_ids
 
-    def _known(self, messages: Sequence[Message]) -> _Beginning:
+    def _known(self, messages: Sequence[Message], count: int) -> _Beginning:
         """The beginning that is kept, if the messages still begin with it."""
         known = self._beginnings.get(messages[0].id) if messages else None
-        return _Beginning() if known is None or not known.begins(messages) else known
+        return _Beginning() if known is None or known.size > count or not known.begins(messages) else known
 
-    def _begun(self, messages: Sequence[Message], long: bytes, found: list[bytes], call_ids: set[str]) -> list[bytes]:
+    def _begun(
+        self, messages: Sequence[Message], count: int, spelt: tuple[bytes, list[bytes]], call_ids: frozenset[str]
+    ) -> _Beginning:
         """Keep a request as the beginning of the next one of its conversation, which is longer by a few messages."""
-        short = b",".join(found)
+        long, short = spelt[0], b",".join(spelt[1])
         if len(short) > max(_LONG_BYTES, len(long) // _LONG_SHARE):
             long, short = b",".join((long, short)) if long else short, b""
-        beginning = _Beginning(tuple(messages), (long, short), frozenset(call_ids))
-        self._beginnings.put(messages[0].id, beginning, len(long) + len(short) + _ENTRY_BYTES * len(messages))
-        return [piece for piece in (long, short) if piece]
+        beginning = _Beginning(messages, count, messages[count - 1], (long, short), call_ids)
+        self._beginnings.put(messages[0].id, beginning, len(long) + len(short) + _ENTRY_BYTES * count)
+        return beginning
 
     def _spelt(self, message: Message) -> _Spelt:
         spelt = self._kept.get(message.id)
@@ -328,53 +308,6 @@ def as_object(arguments: str) -> str:
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         pass
     return json.dumps({"invalid_arguments": arguments})
-
-
-def response_format(wanted: JsonObject | None) -> JsonObject | None:
-    """The format as this wire wants it: a bare JSON schema gets the envelope that names it."""
-    if wanted is None or wanted.get("type") in (None, "text"):
-        return None
-    schema = wanted.get("json_schema")
-    if wanted.get("type") == "json_schema" and isinstance(schema, Mapping) and "schema" not in schema:
-        return {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
-    return wanted
-
-
-def _thinking(request: ModelRequest, dialect: Dialect) -> JsonObject:
-    effort, most = request.settings.reasoning_effort, request.settings.reasoning_tokens_max
-    if dialect.provider_type == "openrouter":
-        chosen: JsonObject = {"effort": effort} if effort is not None else {"max_tokens": most}
-        return {"reasoning": chosen}
-    return {} if effort is None else {"reasoning_effort": effort}
-
-
-def _tool_choice(choice: str, dialect: Dialect) -> JsonValue:
-    if choice in ("none", "required"):
-        return choice
-    if dialect.provider_type in _ONE_BY_WORD_ONLY:
-        return "required"
-    return {"type": "function", "function": {"name": choice}}
-
-
-def _offered(request: ModelRequest, dialect: Dialect) -> Sequence[ToolSchema]:
-    """All tools; only the named one where a server cannot be told its name."""
-    named = [tool for tool in request.tools if tool.name == request.tool_choice]
-    return named if named and dialect.provider_type in _ONE_BY_WORD_ONLY else request.tools
-
-
-def _tool(tool: ToolSchema, *, strict: bool) -> JsonObject:
-    function: dict[str, JsonValue] = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters or {"type": "object", "properties": {}},
-    }
-    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
-    if strict and tool.parameters.get("additionalProperties") is False:
-        # Strict mode is only for schemas in which nothing is optional; others would be refused.
-        names = set(properties) if isinstance(properties, Mapping) else set[str]()
-        if names == set(required if isinstance(required, list) else ()):
-            function["strict"] = True
-    return {"type": "function", "function": function}
 
 
 def _image(part: Image) -> JsonObject:
