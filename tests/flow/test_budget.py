@@ -28,7 +28,7 @@ from loci.types.messages import Text
 from loci.types.usage import Usage
 
 FILES_MAX = 31
-FUNCTIONS_MAX = 127
+FUNCTIONS_MAX = 125
 STATEMENTS_MAX = 8
 WRITES_MAX = 2
 
