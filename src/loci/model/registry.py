@@ -63,7 +63,7 @@ class ProviderRegistry:
         lister = Lister(connections)
         # A later entry of the same name replaces an earlier one: config.toml over the environment.
         self._places = {each.name: Place(each, lister, clock) for each in settings.providers}
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, tuple[Found, Model]] = {}
         self._made: list[Model] = []
         self._embedders: dict[str, Embedder] = {BUILT_IN.handle: BuiltInEmbedder()}
 
@@ -94,11 +94,14 @@ class ProviderRegistry:
         if found is None or found.kind != "chat":
             found = await self._asked_for(place, name, handle)
         place.ask_behind()
+        known, model = self._models.get(resolved, (None, None))
+        if model is not None and known is found:  # nothing else was heard of it since
+            return model
         info = self._info(place, found, resolved)
-        model = self._models.get(resolved)
         if model is None or model.info != info:
-            model = self._models[resolved] = await self._make(info, place.config)
+            model = await self._make(info, place.config)
             self._made.append(model)
+        self._models[resolved] = found, model
         return model
 
     async def list_models(self) -> Sequence[ModelInfo]:
