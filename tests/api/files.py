@@ -33,6 +33,8 @@ def timeless(document: dict[str, Any]) -> str:
     document = json.loads(json.dumps(document))
     document["created_at"] = None
     for agent in document["agents"]:
+        for seen in agent["files_agents"]:
+            seen["last_accessed_at"] = None
         for message in agent["messages"][:1]:
             message["created_at"] = None
             for part in message["content"]:

@@ -5,8 +5,8 @@ from typing import Any
 from loci.ids import new_id
 from loci.store import files
 from loci.store.base import Transaction
-from loci.store.files import NewFile
 from loci.types.actor import Actor
+from loci.types.files import File
 from tests.api.clients import Client, client_of
 from tests.files.room import folder_of, holder, opened, prompt, use
 
@@ -19,9 +19,10 @@ async def fill(client: Client, folder_id: str, texts: dict[str, str]) -> None:
 
     def put(tx: Transaction) -> None:
         for name, words in texts.items():
-            new = NewFile(
+            new = File(
                 id=new_id("file"),
                 folder_id=folder_id,
+                folder_name="",
                 name=name,
                 original_name=name,
                 media_type="text/plain",

@@ -11,7 +11,6 @@ from loci.errors import NotFound
 from loci.files import holding
 from loci.ids import new_id
 from loci.store import file_views, files, folders
-from loci.store.files import NewFile
 from loci.testing.stores import OTHER_ACTOR, open_store
 from loci.types.files import File, Folder
 from tests.store.rooms import AUTHOR, ME, START, Room, an_agent
@@ -27,7 +26,15 @@ MOVES = st.lists(
 
 async def a_file(room: Room, folder: Folder, name: str) -> File:
     file_id = new_id("file")
-    new = NewFile(id=file_id, folder_id=folder.id, name=name, original_name=name, media_type="text/plain", size_bytes=1)
+    new = File(
+        id=file_id,
+        folder_id=folder.id,
+        folder_name="",
+        name=name,
+        original_name=name,
+        media_type="text/plain",
+        size_bytes=1,
+    )
     file = await room.store.write(files.insert, ME, new, START)
     await room.store.write(files.set_text, ME, file, name, 0, START)
     await room.store.write(files.set_status, ME, file_id, "completed", START)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from loci.agent import creating
+from loci.agent.agentfolders import FileFolder, Opened, all_folders, every, put_folders, reopen
 from loci.agent.creating import NewAgent
 from loci.agent.recompile import recompile
 from loci.agent.turn import Kit
-from loci.errors import LociError, TooLarge
+from loci.errors import LociError
 from loci.ids import new_id
 from loci.store import agents, archives, blocks, conversations, groups, journal, messages, passages, tools
 from loci.store.base import Transaction
@@ -22,21 +22,21 @@ from loci.store.messages import MessageFilter
 from loci.store.passages import PassageFilter
 from loci.types.actor import Actor
 from loci.types.agents import Agent
+from loci.types.files import File, FileView
 from loci.types.groups import Group
 from loci.types.json import JsonObject
 from loci.types.memory import ActorKind, Archive, Author, Block, JournalEntry, Passage, Subject
 from loci.types.messages import Kind, Message, Trust
-from loci.types.paging import PAGE_MAX_ROWS, Page
+from loci.types.paging import PAGE_MAX_ROWS
 from loci.types.tools import Tool, ToolType
 
 MESSAGES_MAX = 200_000
 PASSAGES_MAX = 200_000
-T = TypeVar("T", Message, Passage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileAgent:
-    """An agent in a file. Its id and those of blocks, tools, archives and messages are the file's own.
+    """An agent in a file. Its id and those of blocks, tools, archives, folders and messages are the file's own.
 
     `in_context` None means that all messages are in the window; `starts_fresh`, that it begins as a new agent does.
     """
@@ -45,6 +45,8 @@ class FileAgent:
     messages: tuple[Message, ...] = ()
     in_context: tuple[str, ...] | None = None
     archive_ids: tuple[str, ...] = ()
+    opened: Opened | None = None
+    """None where the file does not say it: then as many files as there is room for."""
     starts_fresh: bool = False
     id: str = ""
     group: Group | None = None
@@ -67,6 +69,7 @@ class AgentFile:
     blocks: Mapping[str, Block] = field(default_factory=dict[str, Block])
     tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
     archives: Mapping[str, FileArchive] = field(default_factory=dict[str, FileArchive])
+    folders: Mapping[str, FileFolder] = field(default_factory=dict[str, FileFolder])
     warnings: tuple[str, ...] = ()
 
 
@@ -90,20 +93,23 @@ class Exported:
     archives: Sequence[FileArchive]
     messages: Sequence[Message]
     window_ids: Sequence[str]
+    folders: Sequence[FileFolder] = ()
+    opened: Sequence[FileView] = ()
 
 
 def exported(
-    tx: Transaction, actor: Actor, agent_id: str, conversation_id: str | None, *, with_messages: bool
+    tx: Transaction, actor: Actor, agent_id: str, thread: str | None, *, with_messages: bool, with_folders: bool = True
 ) -> Exported:
-    """Read an agent as it is now. Raises NotFound, and TooLarge for more than a file may hold."""
+    """Read an agent as it is now, with its main thread or another. Raises NotFound, and TooLarge for too much."""
     agent = agents.get(tx, actor, agent_id)
-    thread = conversation_id or conversations.default_id(agent_id)
+    thread = thread or conversations.default_id(agent_id)
     conversation = conversations.from_row(conversations.head(tx, actor, thread, agent_id))
     window = messages.window(tx, actor, conversation) if with_messages else []
     inside = {message.id for message in window}
     inherited = () if conversation.is_default else conversation.prefix
     earlier = _all_messages(tx, actor, conversation.id, inherited) if with_messages else []
     left = [message for message in earlier if message.id not in inside and message.kind is not Kind.SYSTEM_PROMPT]
+    held, opened = all_folders(tx, actor, agent_id) if with_folders else ((), ())
     return Exported(
         agent=agent,
         blocks=blocks.blocks_of_agent(tx, actor, agent_id),
@@ -114,28 +120,18 @@ def exported(
         ],
         messages=[*window[:1], *left, *window[1:]],
         window_ids=[message.id for message in window],
+        folders=held,
+        opened=opened,
     )
 
 
 def _all_messages(tx: Transaction, actor: Actor, conversation_id: str, inherited: tuple[str, ...]) -> list[Message]:
     chosen = MessageFilter(conversation_id=conversation_id, only_ids=inherited)
-    return _every(partial(messages.listing, tx, actor, chosen), MESSAGES_MAX, "messages")
+    return every(partial(messages.listing, tx, actor, chosen), MESSAGES_MAX, "messages")
 
 
 def _all_passages(tx: Transaction, actor: Actor, archive_id: str) -> list[Passage]:
-    return _every(partial(passages.listing, tx, actor, PassageFilter(archive_id=archive_id)), PASSAGES_MAX, "passages")
-
-
-def _every(listing: Callable[[Page], list[T]], most: int, what: str) -> list[T]:
-    found: list[T] = []
-    page = Page(limit_rows=PAGE_MAX_ROWS, ascending=True)
-    while len(found) <= most:
-        rows = listing(page)
-        found += rows
-        if len(rows) < PAGE_MAX_ROWS:
-            return found
-        page = replace(page, after=rows[-1].id)
-    raise TooLarge(f"There are more than {most} {what}, the most that a file takes.")
+    return every(partial(passages.listing, tx, actor, PassageFilter(archive_id=archive_id)), PASSAGES_MAX, "passages")
 
 
 async def import_file(
@@ -154,10 +150,15 @@ async def import_file(
     warnings = list(file.warnings)
     plans = await planned(kit, actor, file, warnings)
     shelves = {key: await _shelf(kit, actor, item, warnings) for key, item in file.archives.items()}
-    ready = replace(file, archives=shelves)
+    kept = dict[str, FileFolder]()
+    for key, item in file.folders.items():
+        embedding = await _embedding(kit, actor, item.folder.embedding, warnings)
+        kept[key] = replace(item, folder=replace(item.folder, embedding=embedding))
+    ready = replace(file, archives=shelves, folders=kept)
 
     def put(tx: Transaction) -> list[str]:
-        made = _put_file(tx, kit, actor, ready, plans, warnings, override_tools=override_tools)
+        stored = put_folders(tx, actor, ready.folders, warnings, kit.clock.now())
+        made = _put_file(tx, kit, actor, ready, plans, stored, warnings, override_tools=override_tools)
         if also is not None:
             also(tx)
         return made
@@ -209,12 +210,13 @@ async def _shelf(kit: Kit, actor: Actor, item: FileArchive, warnings: list[str])
     return replace(item, archive=replace(item.archive, embedding=embedding))
 
 
-def _put_file(  # noqa: PLR0913  one file
+def _put_file(  # noqa: PLR0913, PLR0917  one file
     tx: Transaction,
     kit: Kit,
     actor: Actor,
     file: AgentFile,
     plans: Sequence[tuple[FileAgent, Agent]],
+    stored: tuple[Mapping[str, str], Mapping[str, File]],
     warnings: list[str],
     *,
     override_tools: bool,
@@ -234,11 +236,14 @@ def _put_file(  # noqa: PLR0913  one file
             tool_names=(),
             tool_ids=tools_here(tx, actor, item.new, tool_ids, warnings),
             block_ids=tuple(block_ids[key] for key in item.new.block_ids),
+            folder_ids=tuple(stored[0][key] for key in item.new.folder_ids),
             first_messages=item.new.first_messages if item.starts_fresh else (),
         )
         created = creating.put(tx, actor, author, wanted, agent)
         for key in item.archive_ids:
             archives.attach(tx, actor, author, agent.id, archive_ids[key], now)
+        if item.opened is not None:
+            reopen(tx, actor, agent, item.opened, stored[1], now)
         if not item.starts_fresh:
             _put_messages(tx, actor, item, created, now)
         fact = {"name": agent.name, "blocks": len(created.blocks), "messages": len(item.messages)}

@@ -12,9 +12,11 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from loci.agent.agentfile import AgentFile, FileAgent, FileArchive
+from loci.agent.agentfolders import FileFolder
+from loci.api.agentfile_folders import count_of, read_folders, read_opened
 from loci.api.agentfile_old import RULE_NAMES, modern
 from loci.api.bodies import read_json
-from loci.api.requests_agents import INTEGER_MAX, AgentIn, BlockIn, Body, CompactionIn
+from loci.api.requests_agents import AgentIn, BlockIn, Body, CompactionIn
 from loci.api.wire_filemessages import OWN_KEY, read_message
 from loci.errors import BadRequest, Unprocessable
 from loci.ids import new_id
@@ -22,7 +24,7 @@ from loci.store import agents as rows
 from loci.store.rules import rule_from_json
 from loci.types.agents import AgentType
 from loci.types.groups import Group, GroupType
-from loci.types.json import JsonObject, JsonValue, list_of, object_of, text_of
+from loci.types.json import JsonObject, list_of, object_of, text_of
 from loci.types.memory import Archive, Block, Passage
 from loci.types.messages import Message, Role, Trust
 from loci.types.tools import Tool, ToolRule, ToolType
@@ -101,12 +103,13 @@ class _Reading:
         tools = {key: tool for key, item, at in _by_id(self._document, "tools") if (tool := self._tool(item, at))}
         blocks = {key: self._block(item, at) for key, item, at in _by_id(self._document, "blocks")}
         archives = {key: _archive(item, at) for key, item, at in _by_id(own, "archives")}
+        sources, files = _by_id(self._document, "sources"), _by_id(self._document, "files")
+        folders = read_folders(sources, files, self._wishes.embedding, self._warnings)
         nights = self._nights(agents)
-        for key, what, left in (("groups", "Groups", -len(nights)), ("sources", "Folders", 0), ("files", "Files", 0)):
-            if left := left + len(_list(self._document, key)):
-                self._warnings.append(f"{what} are not taken over: the file holds {left}.")
+        if left := len(_list(self._document, "groups")) - len(nights):
+            self._warnings.append(f"Groups are not taken over: the file holds {left}.")
         several = len(agents) > 1
-        read = tuple(self._agent(item, f"agents[{number}]", several) for number, item in enumerate(agents))
+        read = tuple(self._agent(item, f"agents[{number}]", several, folders) for number, item in enumerate(agents))
         read = tuple(replace(item, group=nights.get(item.id)) for item in read)
         for number, item in enumerate(read):
             _check(item, f"agents[{number}]", blocks, archives)
@@ -114,7 +117,8 @@ class _Reading:
         lost = sorted({tool_id for item in read for tool_id in item.new.tool_ids} - known)
         if lost:
             raise Unprocessable(f"agents: there is no {lost[0]} among the tools of the file.")
-        return AgentFile(agents=read, blocks=blocks, tools=tools, archives=archives, warnings=tuple(self._warnings))
+        noted = tuple(self._warnings)
+        return AgentFile(agents=read, blocks=blocks, tools=tools, archives=archives, folders=folders, warnings=noted)
 
     def _nights(self, agents: Sequence[JsonObject]) -> dict[str, Group]:
         """The groups of sleep-time agents whose agents are all in the file, by the id of their manager."""
@@ -128,12 +132,12 @@ class _Reading:
                     id=new_id("group"),
                     manager_type=GroupType(kind),
                     agent_ids=members,
-                    sleeptime_agent_frequency=_count(lead.get("sleeptime_agent_frequency")),
-                    max_message_buffer_length=_count(lead.get("max_message_buffer_length")),
+                    sleeptime_agent_frequency=count_of(lead.get("sleeptime_agent_frequency")),
+                    max_message_buffer_length=count_of(lead.get("max_message_buffer_length")),
                 )
         return found
 
-    def _agent(self, item: JsonObject, where: str, several: bool) -> FileAgent:
+    def _agent(self, item: JsonObject, where: str, several: bool, folders: Mapping[str, FileFolder]) -> FileAgent:
         wishes, own = self._wishes, object_of(item.get(OWN_KEY))
         fields: dict[str, Any] = {key: item[key] for key in _PLAIN if item.get(key) is not None}
         fields["llm_config"] = _clean_config(object_of(fields.get("llm_config")))
@@ -142,6 +146,10 @@ class _Reading:
         new = body.new_agent({key: self._seal(key, text) for key, text in environment.items()})
         settings = own.get("model_settings")
         name = self._name(new.name or "agent", where, several)
+        held = dict.fromkeys((*_ids(item, "source_ids"), *_ids(item, "folder_ids")))
+        folder_ids = tuple(key for key in held if key in folders)
+        if len(folder_ids) < len(held):
+            self._warnings.append(f"{where} has {len(held) - len(folder_ids)} folders that are not in the file.")
         new = replace(
             new,
             name=name,
@@ -152,6 +160,7 @@ class _Reading:
             model_settings=rows.model_settings_from(settings) if isinstance(settings, Mapping) else new.model_settings,
             tool_ids=_ids(item, "tool_ids"),
             block_ids=_ids(item, "block_ids"),
+            folder_ids=folder_ids,
             tool_rules=self._rules(item, where),
             only_these_rules=True,
             include_base_tools=item.get("include_base_tools") is True,
@@ -168,6 +177,7 @@ class _Reading:
             messages=said,
             in_context=window,
             archive_ids=_ids(own, "archive_ids"),
+            opened=read_opened(_list(item, "files_agents"), folder_ids, folders),
             starts_fresh=not messages,
             id=_id(item),
         )
@@ -312,15 +322,11 @@ def _clean_config(config: JsonObject) -> JsonObject | None:
     """A description of a model without numbers that are none: old files hold zeros and nulls."""
     kept = dict(config)
     for key in ("max_tokens", "context_window", "max_reasoning_tokens"):
-        if _count(kept.get(key)) is None:
+        if count_of(kept.get(key)) is None:
             kept.pop(key, None)
     if isinstance(kept.get("temperature"), bool) or not isinstance(kept.get("temperature"), int | float):
         kept.pop("temperature", None)
     return kept or None
-
-
-def _count(value: JsonValue) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= INTEGER_MAX else None
 
 
 def _environment(item: JsonObject) -> JsonObject:

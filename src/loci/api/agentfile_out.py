@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from loci.agent.agentfile import Exported, FileArchive, with_covered
+from loci.api.agentfile_folders import wire_folders
 from loci.api.wire_agents import model_settings_of
 from loci.api.wire_filemessages import OWN_KEY, wire_file_messages
 from loci.api.wire_messages import WireObject
@@ -51,12 +52,14 @@ def wire_file(
     exported_at: JsonValue,
 ) -> WireObject:
     """AgentFileSchema."""
+    held = wire_folders(found, AGENT_ID, embedding)
+    has: WireObject = {"source_ids": [f"source-{n}" for n in range(len(found.folders))]}
     return {
-        "agents": [_agent(found, model, embedding)],
+        "agents": [_agent(found, model, embedding) | has | {"files_agents": held["files_agents"]}],
         "groups": [],
         "blocks": [_block(block, f"block-{number}") for number, block in enumerate(found.blocks)],
-        "files": [],
-        "sources": [],
+        "files": held["files"],
+        "sources": held["sources"],
         "tools": [_tool(tool, f"tool-{number}") for number, tool in enumerate(found.tools)],
         "mcp_servers": [],
         "skills": skills,
@@ -83,7 +86,6 @@ def _agent(found: Exported, model: ModelInfo, embedding: EmbeddingInfo | None) -
         "tools": [],
         "tool_ids": [f"tool-{number}" for number in range(len(found.tools))],
         "block_ids": [f"block-{number}" for number in range(len(found.blocks))],
-        "source_ids": [],
         "tool_rules": [rule_to_json(rule) for rule in agent.tool_rules],
         "llm_config": llm_config(model, agent.context_window_tokens, settings),
         "embedding_config": embedding_config(embedding) if embedding else None,
@@ -106,7 +108,6 @@ def _agent(found: Exported, model: ModelInfo, embedding: EmbeddingInfo | None) -
     item |= {
         "in_context_message_ids": [ids[message_id] for message_id in found.window_ids],
         "messages": wire_file_messages(said, AGENT_ID),
-        "files_agents": [],
         "group_ids": [],
         OWN_KEY: {
             "model_settings": settings,

@@ -21,7 +21,6 @@ from loci.ids import new_id
 from loci.jobs.worker import Jobs
 from loci.store import chunks, files, folders
 from loci.store.base import Store, Transaction
-from loci.store.files import NewFile
 from loci.types.actor import Actor
 from loci.types.files import File
 from loci.types.jobs import Job, NewJob
@@ -84,9 +83,10 @@ class Intake:
                 await self._store.write(files.insert_piece, actor, file_id, number, piece)
                 number, size_bytes = number + 1, size_bytes + len(piece)
                 piece = await upload.read(PIECE_BYTES)
-            new = NewFile(
+            new = File(
                 id=file_id,
                 folder_id=folder_id,
+                folder_name="",
                 name=name,
                 original_name=upload.original_name,
                 media_type=media_type_of(name, kind),
@@ -100,7 +100,7 @@ class Intake:
             await self._store.write(files.forget_pieces, actor, file_id)
         return file
 
-    def _keep(self, tx: Transaction, actor: Actor, new: NewFile, duplicates: Duplicates) -> File:
+    def _keep(self, tx: Transaction, actor: Actor, new: File, duplicates: Duplicates) -> File:
         """The file with its job, or the one that is there already."""
         folders.get(tx, actor, new.folder_id)
         now = self._clock.now()
@@ -133,6 +133,8 @@ class Intake:
             if file.status in ("pending", "parsing"):
                 await self._read(actor, file)
                 file = await self._store.read(files.get, actor, file_id)
+            elif file.status == "embedding" and file.chunks_total is None:  # it came with its text
+                await self._cut(actor, file, await self._store.read(files.text_of, actor, file_id) or "")
             if file.status == "embedding":
                 await self._embed(actor, file, job.attempts)
         except NotFound:  # deleted meanwhile, by itself or with its folder
@@ -143,11 +145,17 @@ class Intake:
         now = self._clock.now()
         await self._store.write(files.set_status, actor, file.id, "parsing", now)
         words = await self._reader.text_of(await self._kind(actor, file), self._pieces(actor, file.id))
+        await self._cut(actor, file, words)
+        await self._store.write(_tell, actor, file.id, words, now)
+
+    async def _cut(self, actor: Actor, file: File, words: str) -> None:
+        """Store a text in chunks, and at the end how many they are: without that number they are made anew."""
+        now = self._clock.now()
         cut = await asyncio.to_thread(chunks_of, words)
-        await self._store.write(_store_text, actor, file, words, len(cut), now)
+        await self._store.write(chunks.forget, actor, file)
         for at in range(0, len(cut), CHUNKS_AT_ONCE):
             await self._store.write(_store_chunks, actor, file, cut[at : at + CHUNKS_AT_ONCE], now)
-        await self._store.write(_tell, actor, file.id, words, now)
+        await self._store.write(_store_text, actor, file, words, len(cut), now)
 
     async def _kind(self, actor: Actor, file: File) -> FileKind:
         return kind_of(file.name, await self._store.read(files.piece, actor, file.id, 0) or b"")
@@ -190,7 +198,6 @@ def _stop(tx: Transaction, actor: Actor, file_id: str, error: str | None, now: d
 
 def _store_text(tx: Transaction, actor: Actor, file: File, words: str, count: int, now: datetime) -> None:
     files.get(tx, actor, file.id)
-    chunks.forget(tx, actor, file)
     files.set_text(tx, actor, file, words, count, now)
 
 

@@ -80,8 +80,12 @@ class Jobs:
 
     def enqueue(self, tx: Transaction, actor: Actor, new: NewJob, now: datetime) -> str:
         """Ask for work within a transaction; the job's id. It begins once the transaction is durable."""
-        tx.after_commit(self._wake.set)
+        self.wake(tx)
         return jobs.enqueue(tx, actor, new, now)
+
+    def wake(self, tx: Transaction) -> None:
+        """See to what a transaction asks for by other ways, once it is durable."""
+        tx.after_commit(self._wake.set)
 
     async def start(self) -> None:
         """Take up what a former process left, and begin to work."""

@@ -5,7 +5,6 @@ in memory as a whole, and one that was cut off leaves pieces without a file, whi
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from loci.errors import NotFound
@@ -38,11 +37,6 @@ READABLES = f"""
 {_ROWS.select} and fi.folder_id = :folder_id and fi.name > :after and {READABLE}
 order by fi.name limit {PAGE_MAX_ROWS}"""
 NAMES = "select name from files where folder_id = :folder_id and organization_id = :organization_id"
-INSERT = """
-insert into files (id, organization_id, project_id, folder_id, name, original_name, media_type, size_bytes, status,
-    error, chunks_total, lines, chars, created_at, updated_at, created_by)
-values (:id, :organization_id, :project_id, :folder_id, :name, :original_name, :media_type, :size_bytes, 'pending',
-    null, null, 0, 0, :now, :now, :created_by)"""
 SET_STATUS = """
 update files set status = :status, error = :error, updated_at = :now
 where id = :id and organization_id = :organization_id"""
@@ -64,18 +58,6 @@ PIECE_OF = """
 select bytes from file_pieces where file_id = :id and number = :number and organization_id = :organization_id"""
 FORGET_PIECES = "delete from file_pieces where file_id = :id and organization_id = :organization_id"
 SWEEP = "delete from file_pieces where file_id not in (select id from files)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFile:
-    """A file to be stored, whose bytes are stored under its id."""
-
-    id: str
-    folder_id: str
-    name: str
-    original_name: str
-    media_type: str
-    size_bytes: int
 
 
 from_row = _ROWS.value
@@ -109,10 +91,9 @@ def readable(tx: Transaction, actor: Actor, folder_id: str, after: str) -> list[
     return _ROWS.all(tx, READABLES, within(actor, folder_id=folder_id, after=after))
 
 
-def insert(tx: Transaction, actor: Actor, new: NewFile, now: datetime) -> File:
-    """Store a new file, which waits for its text. The caller has seen to its name."""
-    params: dict[str, SqlValue] = {**within(actor, created_by=actor.user_id, now=time_text(now)), **asdict(new)}
-    tx.run(INSERT, params)
+def insert(tx: Transaction, actor: Actor, new: File, now: datetime) -> File:
+    """Store a new file, whose bytes or text are stored under its id. The caller has seen to its name."""
+    _ROWS.insert(tx, actor, new, now)
     return get(tx, actor, new.id)
 
 
@@ -125,8 +106,8 @@ def set_status(
         tx.run(FORGET_PIECES, _key(actor, file_id))
 
 
-def set_text(tx: Transaction, actor: Actor, file: File, words: str, chunks_total: int, now: datetime) -> None:
-    """Store a file's text. Its status says when agents may see it."""
+def set_text(tx: Transaction, actor: Actor, file: File, words: str, chunks_total: int | None, now: datetime) -> None:
+    """Store a file's text; without a number it is yet to be cut. Its status says when agents may see it."""
     tx.run(SET_TEXT, {**_key(actor, file.id), "project_id": actor.project_id, "text": words})
     lengths = {"lines": words.count("\n") + 1, "chars": len(words), "chunks_total": chunks_total}
     tx.run(SET_LENGTH, {**_key(actor, file.id), **lengths, "now": time_text(now)})

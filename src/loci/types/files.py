@@ -48,6 +48,7 @@ class File:
     chars: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    created_by: str | None = None
 
     @property
     def path(self) -> str:

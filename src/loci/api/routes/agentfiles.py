@@ -45,6 +45,7 @@ class ExportIn(Body):
     skills: Annotated[list[SkillIn], Field(max_length=LIST_MAX)] = []  # noqa: RUF012  pydantic copies it
     conversation_id: str | None = None
     scrub_messages: bool = False
+    scrub_folders: bool = False
 
 
 @router.get("/agents/{agent_id}/export", response_model=AgentFileShape)
@@ -57,7 +58,7 @@ async def export_agent(  # noqa: PLR0917  one argument for each query parameter
     use_legacy_format: Annotated[bool, Query(deprecated=True)] = False,
     max_steps: Annotated[int | None, Query(deprecated=True)] = None,
 ) -> Response:
-    """An agent as a file: its settings, tools, memory, and what was said in its main thread or the one named."""
+    """An agent as a file: its settings, tools, memory, folders, and what was said in its main or the named thread."""
     asked = ExportIn(conversation_id=conversation_id, scrub_messages=scrub_messages)
     return await _exported(services, actor, agent_id, asked)
 
@@ -78,8 +79,8 @@ async def _exported(core: Core, actor: actors.Actor, agent_id: str, asked: Expor
 async def file_of(core: Core, actor: actors.Actor, agent_id: str, asked: ExportIn) -> WireObject:
     """The file of an agent. Raises NotFound."""
     thread = None if asked.conversation_id == MAIN_THREAD else asked.conversation_id
-    with_messages = not asked.scrub_messages
-    found = await core.store.read(exported, actor, agent_id, thread, with_messages=with_messages)
+    wanted = {"with_messages": not asked.scrub_messages, "with_folders": not asked.scrub_folders}
+    found = await core.store.read(exported, actor, agent_id, thread, **wanted)
     model = await model_info(core, actor, found.agent.model) or unknown_model(found.agent)
     embedding = await embedding_info(core, actor, found.agent.embedding)
     skills = [cast("JsonObject", skill.model_dump()) for skill in asked.skills]
@@ -130,7 +131,7 @@ async def imported_from(
 ) -> WireObject:
     """Make the agents of a document; their ids, and warnings."""
     read = await asyncio.to_thread(read_file, document, wishes, partial(core.vault.seal, actor), core.clock.now())
-    made = await import_file(core.kit, actor, read, override_tools=override_tools)
+    made = await import_file(core.kit, actor, read, override_tools=override_tools, also=core.jobs.wake)
     return {"agent_ids": list(made.agent_ids), "warnings": list(made.warnings)}
 
 

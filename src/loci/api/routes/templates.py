@@ -92,7 +92,7 @@ async def list_templates(  # noqa: PLR0917  one argument for each query paramete
 async def create_template(body: TemplateIn, services: Services, actor: Actor, project: Asked) -> Response:
     """Make a template, with its first version."""
     if body.type == "agent" and body.agent_id is not None:
-        document = await file_of(services, actor, body.agent_id, ExportIn(scrub_messages=True))
+        document = await file_of(services, actor, body.agent_id, ExportIn(scrub_messages=True, scrub_folders=True))
     elif body.type == "agent_file" and body.agent_file is not None:
         document = modern(cast("JsonObject", body.agent_file))
     else:
@@ -308,7 +308,7 @@ async def _read(core: Core, actor: actors.Actor, document: JsonObject, wishes: W
 
 
 def _bare(document: JsonObject) -> JsonObject:
-    """A file that makes sense without what is said in it, what is noted, and the values of secrets."""
+    """A file that makes sense without what is said in it, what is noted, its folders, and the values of secrets."""
     agents: list[JsonObject] = []
     for item in cast("list[JsonObject]", document["agents"]):
         secrets = item.get("secrets") or item.get("tool_exec_environment_variables")
@@ -323,7 +323,7 @@ def _bare(document: JsonObject) -> JsonObject:
                 OWN_KEY: {**own, "archive_ids": []} if isinstance(own, Mapping) else {},
             }
         )
-    return {**document, "agents": [*agents], OWN_KEY: {}}
+    return {**document, "agents": [*agents], "sources": [], "files": [], OWN_KEY: {}}
 
 
 def _id(project: Project) -> str | None:
