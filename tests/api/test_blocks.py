@@ -38,6 +38,7 @@ async def test_blocks_are_listed_oldest_first_and_page_by_page(tmp_path):
         ids = [(await client.sdk.blocks.create(label=f"label{n}", value=f"Value {n}")).id for n in range(5)]
         assert [block.id async for block in client.sdk.blocks.list()] == ids
         assert [block.id async for block in client.sdk.blocks.list(project_id=DEFAULT_PROJECT)] == ids
+        assert (await client.sdk.blocks.retrieve(ids[0])).project_id == DEFAULT_PROJECT
         assert [block.id async for block in client.sdk.blocks.list(limit=2)] == ids
         assert [block.id async for block in client.sdk.blocks.list(limit=2, order="desc")] == ids[::-1]
         assert [block.id async for block in client.sdk.blocks.list(label="label3")] == [ids[3]]

@@ -17,6 +17,7 @@ from loci.agent.rounds import DYNAMIC_TURNS, Circle, Said, next_speakers
 from loci.errors import ModelFault
 from loci.model.script import Wait
 from loci.model.scripted import failure
+from loci.types.actor import DEFAULT_PROJECT
 from loci.types.agents import Agent, AgentType
 from loci.types.groups import Group, GroupType
 from loci.types.messages import Text
@@ -263,6 +264,7 @@ async def test_groups_are_changed_shared_with_and_forgotten(talk: Talk) -> None:
     path = f"/v1/groups/{group_id}"
     changed = (await talk.http.patch(path, json={"description": "Foes.", "agent_ids": ids[:1]})).json()
     assert (changed["description"], changed["agent_ids"]) == ("Foes.", ids[:1])
+    assert changed["project_id"] == DEFAULT_PROJECT
     block = await talk.sdk.blocks.create(label="board", value="x")
     for verb, held in (("attach", ["board"]), ("detach", [])):
         assert (await talk.http.patch(f"{path}/blocks/{verb}/{block.id}")).status_code == 200

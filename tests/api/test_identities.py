@@ -92,6 +92,7 @@ async def test_a_list_is_filtered_and_paged(tmp_path):
         assert await ids(identity_type="org") == [made[1]]
         assert await ids(project_id="none") == []
         assert await ids(project_id=DEFAULT_PROJECT) == made[::-1]
+        assert (await client.get(f"/v1/identities/{made[0]}"))["project_id"] == DEFAULT_PROJECT
         for bad in ({"identity_type": "pet"}, {"limit": "x"}):
             assert (await client.http.get("/v1/identities", params=bad)).status_code == 422
         assert (await client.http.get("/v1/identities", params={"after": "nothing"})).status_code == 404

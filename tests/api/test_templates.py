@@ -44,6 +44,17 @@ async def test_agents_are_made_from_a_version_with_words_filled_in(tmp_path):
         assert (shown["deployment_id"], shown["entity_id"]) == (made.deployment_id, "block-0")
         listed = await client.sdk.agents.list(project_id=DEFAULT_PROJECT, base_template_id=agent["base_template_id"])
         assert [item.id for item in listed.items] == [agent["id"]]
+        client.live.model.add("Hi.", "Hi.")
+        run_id = (await client.sdk.agents.messages.create(agent["id"], input="Hi")).messages[0].run_id
+        begun = await client.sdk.agents.messages.create_async(agent["id"], input="Hi")
+        (step,) = await client.get(f"/v1/runs/{run_id}/steps")
+        kept = await client.get(f"/v1/runs/{run_id}")
+        assert begun.base_template_id == kept["base_template_id"] == agent["base_template_id"]
+        for path in (f"/v1/runs/{run_id}/metrics", f"/v1/steps/{step['id']}/metrics"):
+            numbers, of_agent = await client.get(path), ("project_id", "template_id", "base_template_id")
+            assert [numbers[key] for key in of_agent] == [agent[key] for key in of_agent]
+        belongs = (await client.get(f"/v1/_internal_templates/deployment/{made.deployment_id}"))["entities"]
+        assert {item["project_id"] for item in belongs} == {DEFAULT_PROJECT}
         words = await client.get(f"/v1/agents/{agent['id']}/core-memory/variables")
         assert words == {"variables": {"name": "Sam"}}
         bare = await client.sdk.templates.agents.create("helper:latest")

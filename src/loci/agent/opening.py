@@ -104,7 +104,7 @@ def _turn(  # noqa: PLR0913  what the head of a turn consists of
     window = load_window(tx, kit.caches, actor, conversation)
     turn = Turn(
         actor=actor,
-        run=run,
+        run=replace(run, base_template_id=bundle.agent.base_template_id),
         request=request,
         limits=replace(kit.limits, steps_max=min(kit.limits.steps_max, request.steps_max or kit.limits.steps_max)),
         bundle=bundle,

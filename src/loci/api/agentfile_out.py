@@ -118,7 +118,7 @@ def _agent(found: Exported, model: ModelInfo, embedding: EmbeddingInfo | None) -
 
 
 def _block(block: Block, file_id: str) -> WireObject:
-    item = wire_block(block) | {"id": file_id}
+    item = wire_block(block) | {"id": file_id, "project_id": block.project_id}
     return {key: value for key, value in item.items() if key not in {"created_by_id", "last_updated_by_id"}}
 
 

@@ -5,13 +5,15 @@ from dataclasses import asdict, replace
 from loci.agent.request import RunRequest
 from loci.api.wire_messages import WireObject
 from loci.api.wire_requests import SendIn, run_request
+from loci.types.actor import DEFAULT_PROJECT
 from loci.types.groups import Group
 from loci.types.json import JsonObject
 
 
 def wire_group(group: Group) -> WireObject:
     """Group."""
-    return {name: value for name, value in asdict(group).items() if name != "created_at"}
+    shown = {name: value for name, value in asdict(group).items() if name != "created_at"}
+    return shown | {"project_id": group.project_id or DEFAULT_PROJECT}
 
 
 def group_request(asked: JsonObject) -> RunRequest:

@@ -40,7 +40,7 @@ def wire_run(run: Run) -> WireObject:
         "agent_id": run.agent_id,
         # The main thread has no conversation of its own on the wire.
         "conversation_id": None if run.conversation_id == default_id(run.agent_id) else run.conversation_id,
-        "base_template_id": None,
+        "base_template_id": run.base_template_id,
         "background": run.background,
         "metadata": metadata,
         "request_config": {key: config.get(key) for key in _REQUEST_CONFIG} if isinstance(config, Mapping) else None,
@@ -64,13 +64,13 @@ def wire_run_metrics(run: Run, tools_used: Sequence[str]) -> WireObject:
     return {
         "id": run.id,
         "agent_id": run.agent_id,
-        "project_id": None,
+        "project_id": run.project_id or DEFAULT_PROJECT,
         "run_start_ns": _nanoseconds(run.created_at),
         "run_ns": run.total_duration_ns,
         "num_steps": run.step_count,
         "tools_used": list(tools_used),
-        "template_id": None,
-        "base_template_id": None,
+        "template_id": run.template_id,
+        "base_template_id": run.base_template_id,
     }
 
 
@@ -122,8 +122,8 @@ def wire_step_metrics(step: Step) -> WireObject:
         "tool_execution_ns": step.tools_duration_ns,
         "step_ns": step.duration_ns,
         "project_id": step.project_id or DEFAULT_PROJECT,
-        "template_id": None,
-        "base_template_id": None,
+        "template_id": step.template_id,
+        "base_template_id": step.base_template_id,
     }
 
 

@@ -3,6 +3,7 @@
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.model.base import EmbeddingInfo, ModelInfo
+from loci.types.actor import DEFAULT_PROJECT
 from loci.types.identities import Identity
 from loci.types.json import JsonObject, JsonValue
 from loci.types.memory import Archive, Block, Passage
@@ -52,7 +53,7 @@ def wire_identity(identity: Identity) -> WireObject:
         "identifier_key": identity.identifier_key,
         "name": identity.name,
         "identity_type": identity.identity_type,
-        "project_id": identity.project_id,
+        "project_id": identity.project_id or DEFAULT_PROJECT,
         "agent_ids": list(identity.agent_ids),
         "block_ids": list(identity.block_ids),
         "properties": list(identity.properties),
@@ -65,7 +66,7 @@ def wire_block(block: Block) -> WireObject:
         "id": block.id,
         "value": block.value,
         "limit": block.limit_chars,
-        "project_id": block.project_id,
+        "project_id": block.project_id or DEFAULT_PROJECT,
         "template_name": block.template_name,
         "is_template": block.is_template,
         "template_id": None,

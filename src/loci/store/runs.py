@@ -49,9 +49,16 @@ def _maybe_int(value: float | None) -> int | None:
 
 
 USAGE = Codec(lambda stored: usage_from_json(load(stored)), lambda usage: dump(usage_to_json(usage)))
-_ROWS = Record(Run, "runs", "r", missing="Run {} not found.", special={"usage": USAGE})
-_PROJECT = "(select a.project_id from agents a where a.id = r.agent_id)"
-_FAMILY = "select a.base_template_id from agents a where a.id = r.agent_id"
+
+
+def of_agent(alias: str) -> dict[str, str]:
+    """Where the fields of a run or step are found that are those of its agent."""
+    names = ("project_id", "template_id", "base_template_id")
+    return {name: f"(select a.{name} from agents a where a.id = {alias}.agent_id)" for name in names}
+
+
+_AGENT = of_agent("r")
+_ROWS = Record(Run, "runs", "r", missing="Run {} not found.", special={"usage": USAGE}, found=_AGENT)
 _BY_DURATION = "(select runs.*, coalesce(total_duration_ns, 0) as duration_ns from runs) as r"
 _ENDED = "from runs d where d.organization_id = :organization_id and d.total_duration_ns is not null"
 _PERCENTILE = f"""select d.total_duration_ns {_ENDED} order by d.total_duration_ns
@@ -146,8 +153,8 @@ def _where(actor: Actor, chosen: RunFilter) -> Where:
     where.equal("r.", stop_reason=chosen.stop_reason)
     if chosen.active is not None:
         where.also("r.completed_at is null" if chosen.active else "r.completed_at is not null")
-    where.in_project(_PROJECT, chosen.project_id)
-    where.also(f"({_FAMILY}) = :template_family", template_family=chosen.template_family)
+    where.in_project(_AGENT["project_id"], chosen.project_id)
+    where.also(f"{_AGENT['base_template_id']} = :template_family", template_family=chosen.template_family)
     for column, wanted in (("step_count", chosen.step_count), ("total_duration_ns", chosen.duration_ns)):
         if wanted is not None:
             where.also(f"r.{column} {_SIGNS[wanted[0]]} :{column}", **{column: wanted[1]})

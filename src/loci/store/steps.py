@@ -8,7 +8,7 @@ from loci.errors import NotFound
 from loci.store.base import Transaction
 from loci.store.page import like_pattern
 from loci.store.rows import Record, dump, maybe_time_text, within
-from loci.store.runs import USAGE
+from loci.store.runs import USAGE, of_agent
 from loci.types.actor import Actor
 from loci.types.paging import Page
 from loci.types.runs import Step
@@ -16,10 +16,8 @@ from loci.types.runs import Step
 StepStatus: TypeAlias = Literal["success", "failed", "cancelled", "pending"]
 Feedback: TypeAlias = Literal["positive", "negative"]
 
-_PROJECT = "(select a.project_id from agents a where a.id = s.agent_id)"
-_ROWS = Record(
-    Step, "steps", "s", missing="Step {} not found.", special={"usage": USAGE}, found={"project_id": _PROJECT}
-)
+_AGENT = of_agent("s")
+_ROWS = Record(Step, "steps", "s", missing="Step {} not found.", special={"usage": USAGE}, found=_AGENT)
 INSERT = f"""{_ROWS.insertion}
 on conflict (id) do update set usage = excluded.usage, status = excluded.status, stop_reason = excluded.stop_reason,
     error = excluded.error, duration_ns = excluded.duration_ns, model_duration_ns = excluded.model_duration_ns,
@@ -81,7 +79,7 @@ def listing(tx: Transaction, actor: Actor, chosen: StepFilter, page: Page) -> li
     """One page of steps by time. Raises NotFound for a cursor that is not a step."""
     where = _ROWS.where(actor).equal("s.", agent_id=chosen.agent_id, feedback=chosen.feedback)
     where.also("(s.model = :model or substr(s.model, -1 - length(:model)) = '/' || :model)", model=chosen.model)
-    where.in_project(_PROJECT, chosen.project_id)
+    where.in_project(_AGENT["project_id"], chosen.project_id)
     where.also("s.created_at >= :since", since=maybe_time_text(chosen.since))
     where.also("s.created_at < :until", until=maybe_time_text(chosen.until))
     if chosen.has_feedback is not None:

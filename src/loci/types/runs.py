@@ -72,9 +72,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A stored run. `request` holds what the client asked for, as needed to resume it after a crash."""
+    """A stored run. `request` holds what the client asked for, as needed to resume it after a crash. Project (None is
+    the default one) and template are the agent's.
+    """
 
     id: str
+    project_id: str | None = None
+    template_id: str | None = None
+    base_template_id: str | None = None
     agent_id: str
     conversation_id: str
     status: RunStatus = "created"
@@ -97,10 +102,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A stored step: one model call and the tools it led to. `project_id` is the agent's; None is the default one."""
+    """A stored step: one model call and the tools it led to. Project and template are the agent's, as of a run."""
 
     id: str
     project_id: str | None = None
+    template_id: str | None = None
+    base_template_id: str | None = None
     run_id: str
     agent_id: str
     conversation_id: str

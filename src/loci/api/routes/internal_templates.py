@@ -29,6 +29,7 @@ from loci.store import blocks, deployments
 from loci.store.base import Transaction
 from loci.store.deployments import Origin
 from loci.types import actor as actors
+from loci.types.actor import DEFAULT_PROJECT
 from loci.types.groups import Group
 
 router = new_router("internal")
@@ -128,7 +129,8 @@ async def list_deployment(
 ) -> Response:
     """What belongs to a deployment."""
     found = await services.store.read(deployments.entities, actor, deployment_id)
-    shown = [asdict(item) for item in found if entity_types is None or item.type in entity_types]
+    chosen = [item for item in found if entity_types is None or item.type in entity_types]
+    shown = [asdict(item) | {"project_id": item.project_id or DEFAULT_PROJECT} for item in chosen]
     message = f"{len(shown)} entities belong to deployment {deployment_id}."
     return json_answer(
         {"entities": shown, "total_count": len(shown), "deployment_id": deployment_id, "message": message}
