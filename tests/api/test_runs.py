@@ -1,13 +1,20 @@
 """Runs and steps over the public client: listed, filtered, measured, judged, forgotten."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import letta_client
 import pytest
 
 from loci.errors import ModelFault
+from loci.ids import new_id
 from loci.model.scripted import failure
-from loci.types.actor import DEFAULT_PROJECT
+from loci.store import runs
+from loci.store.base import Transaction
+from loci.store.conversations import default_id
+from loci.types.actor import DEFAULT_PROJECT, Actor
+from loci.types.runs import Run
 from tests.api.talk import call, kinds, talking
 
 INSERT = call("memory_insert", '{"label": "human", "new_string": "Likes tea."}')
@@ -130,6 +137,31 @@ async def test_runs_are_found_by_what_they_did(tmp_path):
         assert await found(duration_percentile=50) == [longest["id"]]
         assert await found(order_by="duration") == [longest["id"], *others]
         assert await found(order_by="duration", after=longest["id"]) == others
+
+
+async def test_what_a_filter_looks_at_is_bounded(tmp_path):
+    async with talking(tmp_path) as talk:
+        await talk.say("I like tea", [INSERT], "Noted.")
+        (known,) = await talk.get("/v1/_internal_runs/")
+        old = Run(id="", agent_id=talk.agent_id, conversation_id=default_id(talk.agent_id), status="completed")
+        old = replace(old, total_duration_ns=1, created_at=datetime(2020, 1, 1, tzinfo=UTC))
+
+        def insert(tx: Transaction, count: int) -> None:
+            for _ in range(count):
+                runs.insert(tx, Actor(), replace(old, id=new_id("run"), completed_at=old.created_at))
+
+        await talk.live.core.store.write(insert, runs.LOOKED_AT_MAX_ROWS - 1)
+        for chosen in ({"tools_used": "memory_insert"}, {"duration_percentile": 99}):
+            path = "/v1/_internal_runs/"
+            assert [run["id"] for run in await talk.get(path, **chosen)] == [known["id"]]
+        await talk.live.core.store.write(insert, 1)
+        for chosen in ({"tools_used": "memory_insert"}, {"duration_percentile": 99}):
+            refused = await talk.http.get(path, params=chosen)
+            assert (refused.status_code, "10,000 runs" in refused.text) == (422, True)
+            assert await talk.get(path, **chosen, end_date="2019-01-01T00:00:00Z") == []
+        assert [run["id"] for run in await talk.get(path, tools_used="memory_insert", start_date="2021-01-01")] == [
+            known["id"]
+        ]
 
 
 async def test_forgetting_a_run_leaves_its_messages(tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
+from loci.errors import Unprocessable
 from loci.store.base import Transaction
 from loci.store.page import Where
 from loci.store.rows import Codec, Record, actor_of, bit, dump, load, maybe_time_text, text, within
@@ -60,9 +61,12 @@ def of_agent(alias: str) -> dict[str, str]:
 _AGENT = of_agent("r")
 _ROWS = Record(Run, "runs", "r", missing="Run {} not found.", special={"usage": USAGE}, found=_AGENT)
 _BY_DURATION = "(select runs.*, coalesce(total_duration_ns, 0) as duration_ns from runs) as r"
-_ENDED = "from runs d where d.organization_id = :organization_id and d.total_duration_ns is not null"
-_PERCENTILE = f"""select d.total_duration_ns {_ENDED} order by d.total_duration_ns
-    limit 1 offset (select max(0, (count(*) * :percentile + 99) / 100 - 1) {_ENDED})"""
+_PERCENTILE = """select r.total_duration_ns {ended} order by r.total_duration_ns
+    limit 1 offset (select max(0, (count(*) * :percentile + 99) / 100 - 1) {ended})"""
+LOOKED_AT_MAX_ROWS = 10_000
+"""Among so many runs at most it is looked which were slow, or used a tool."""
+_TOO_MANY = f"More than {LOOKED_AT_MAX_ROWS:,} runs would have to be looked at."
+_NARROWER = "Say whose with agent_id, where with conversation_id, or since when with start_date."
 _CALLED = """exists (select 1 from messages m, json_each(m.parts) part
     where m.run_id = r.id and m.role = 'assistant' and json_extract(part.value, '$.type') = 'tool_call'
     and json_extract(part.value, '$.name') in (select value from json_each(:tools_used)))"""
@@ -132,7 +136,7 @@ class RunFilter:
     step_count: tuple[Comparison, int] | None = None
     duration_ns: tuple[Comparison, int] | None = None
     duration_percentile: int | None = None
-    """Only runs slower than this part in a hundred of all that have ended."""
+    """Only runs slower than this part in a hundred of those that have ended: of these agents, there and then."""
     tools_used: tuple[str, ...] | None = None
     """Any of them is enough."""
     since: datetime | None = None
@@ -140,25 +144,34 @@ class RunFilter:
 
 
 def listing(tx: Transaction, actor: Actor, chosen: RunFilter, page: Page, *, by_duration: bool = False) -> list[Run]:
-    """One page of runs, by time or by how long they took. Raises NotFound for a cursor that is not a run."""
-    where = _where(actor, chosen)
+    """One page of runs, by time or by how long they took.
+
+    Raises NotFound for a cursor that is not a run, Unprocessable if too many runs would have to be looked at.
+    """
+    where = _where(tx, actor, chosen)
     if by_duration:
         return _ROWS.page(tx, actor, where, page, order_by="duration_ns", table=_BY_DURATION)
     return _ROWS.page(tx, actor, where, page)
 
 
-def _where(actor: Actor, chosen: RunFilter) -> Where:
-    where = _ROWS.where(actor).among("r.agent_id", "agents", chosen.agent_ids).among("r.status", "s", chosen.statuses)
-    where.equal("r.", conversation_id=chosen.conversation_id, background=bit(chosen.background))
+def _where(tx: Transaction, actor: Actor, chosen: RunFilter) -> Where:
+    where = _ROWS.where(actor).among("r.agent_id", "agents", chosen.agent_ids)
+    where.equal("r.", conversation_id=chosen.conversation_id)
+    where.also("r.created_at >= :since", since=maybe_time_text(chosen.since))
+    where.also("r.created_at <= :until", until=maybe_time_text(chosen.until))
+    if chosen.duration_percentile is not None or chosen.tools_used is not None:
+        many = tx.all(f"select 1 from runs r where {where.sql} limit {LOOKED_AT_MAX_ROWS + 1}", where.params)
+        if len(many) > LOOKED_AT_MAX_ROWS:
+            raise Unprocessable(_TOO_MANY, hint=_NARROWER)
+    slow = _PERCENTILE.format(ended=f"from runs r where {where.sql} and r.total_duration_ns is not null")
+    where.also(f"r.total_duration_ns > ({slow})", percentile=chosen.duration_percentile)
+    where.also(_CALLED, tools_used=None if chosen.tools_used is None else dump(chosen.tools_used))
+    where.among("r.status", "s", chosen.statuses).equal("r.", background=bit(chosen.background), id=chosen.run_id)
     where.equal("r.", stop_reason=chosen.stop_reason)
     if chosen.active is not None:
         where.also("r.completed_at is null" if chosen.active else "r.completed_at is not null")
-    where.in_project(_AGENT["project_id"], chosen.project_id)
-    where.also(f"{_AGENT['base_template_id']} = :template_family", template_family=chosen.template_family)
     for column, wanted in (("step_count", chosen.step_count), ("total_duration_ns", chosen.duration_ns)):
         if wanted is not None:
             where.also(f"r.{column} {_SIGNS[wanted[0]]} :{column}", **{column: wanted[1]})
-    where.also(f"r.total_duration_ns > ({_PERCENTILE})", percentile=chosen.duration_percentile)
-    where.also(_CALLED, tools_used=None if chosen.tools_used is None else dump(chosen.tools_used))
-    where.also("r.created_at >= :since", since=maybe_time_text(chosen.since))
-    return where.also("r.created_at <= :until", until=maybe_time_text(chosen.until)).equal("r.", id=chosen.run_id)
+    where.in_project(_AGENT["project_id"], chosen.project_id)
+    return where.also(f"{_AGENT['base_template_id']} = :template_family", template_family=chosen.template_family)

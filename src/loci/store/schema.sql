@@ -200,9 +200,11 @@ create table runs (
     completed_at text,
     created_by text
 );
-create index runs_by_agent on runs (agent_id, created_at);
-create index runs_by_conversation on runs (conversation_id, created_at);
-create index runs_unfinished on runs (organization_id, created_at) where completed_at is null;
+create index runs_by_agent on runs (agent_id, organization_id, created_at, id);
+create index runs_by_conversation on runs (conversation_id, organization_id, created_at, id);
+create index runs_by_time on runs (organization_id, created_at, id);
+create index runs_unfinished on runs (organization_id, created_at, id) where completed_at is null;
+create index runs_unfinished_by_agent on runs (agent_id, organization_id, created_at, id) where completed_at is null;
 
 create table steps (
     id text primary key,
