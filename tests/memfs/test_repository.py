@@ -71,6 +71,36 @@ async def test_a_push_is_one_change_set_that_can_be_undone(tmp_path):
         assert sorted(ana.files()) == [HUMAN, PERSONA]
 
 
+async def test_what_a_push_does_to_files_that_are_no_blocks_is_told_in_the_journal(tmp_path):
+    async with room(tmp_path) as here:
+        ana = await here.clone()
+        before = (await ana.git("rev-parse", "HEAD")).text.strip()
+        ana.write("notes/idea.md", "A garden.\n")
+        ana.write("skills/bake/SKILL.md", "Bake.\n")
+        await ana.commit("Two files")
+        assert "kept; no block changed" in await ana.push()
+        head = (await ana.git("rev-parse", "HEAD")).text.strip()
+
+        (told,) = await here.client.get(f"/v1/agents/{here.agent_id}/memory/history", limit=1)
+        assert (told["subject"], told["subject_id"], told["action"]) == ("files", head, "push")
+        assert (told["author"]["kind"], told["reason"]) == ("user", "Two files (Ana <ana@example.org>)")
+        assert told["before"] == {"commit": before}
+        paths = ["notes/idea.md", "skills/bake/SKILL.md"]
+        assert told["after"] == {"commit": head, "paths": paths, "count": 2}
+        assert [line for line in told["diff"].splitlines() if line[0] == "+"] == [f"+{path}" for path in paths]
+
+        ana.body(PERSONA, "I am Loci, and I am kind.")
+        (ana.folder / "notes/idea.md").unlink()
+        await ana.commit("Both")
+        change_id = (await ana.push()).partition("memory changed: ")[2].split()[0]
+        entries = await here.client.get(f"/v1/memory/changes/{change_id}")
+        assert [(entry["subject"], entry["action"]) for entry in entries] == [("block", "update"), ("files", "push")]
+        assert entries[1]["after"]["paths"] == ["notes/idea.md"]
+        assert (await here.client.http.post(f"/v1/memory/changes/{change_id}/undo")).status_code == 200
+        await ana.git("pull", "--ff-only")
+        assert await here.values() == {"persona": "I am Loci.", "human": "Likes tea.\nLives in Rome."}
+
+
 async def test_a_push_on_an_old_state_is_told_to_fetch_first_and_goes_through_after_a_rebase(tmp_path):
     async with room(tmp_path) as here:
         ana, bob = await here.clone("Ana"), await here.clone("Bob")

@@ -9,7 +9,7 @@ from loci.api.shapes import Object, Time, exact
 from loci.api.wire_messages import WireObject
 from loci.api.wire_runs import wire_moment
 from loci.memory.journal import Line, diff
-from loci.types.json import JsonValue
+from loci.types.json import JsonValue, list_of
 from loci.types.memory import ActorKind, JournalEntry
 
 
@@ -28,7 +28,9 @@ class AuthorShape(TypedDict):
 
 @exact
 class ChangeShape(TypedDict):
-    """One entry of the journal. `id` is its number, and the cursor of pages; `diff` is of the text, as `diff -u`."""
+    """One entry of the journal. `id` is its number, and the cursor of pages; `diff` is of the text (of files: of their
+    names), as `diff -u`.
+    """
 
     id: str
     at: Time
@@ -118,7 +120,8 @@ def _object(state: JsonValue) -> JsonValue:
 
 
 def _text(state: JsonValue) -> str:
-    return _field(state, "value") or _field(state, "text") or ""
+    paths = list_of(state.get("paths")) if isinstance(state, Mapping) else ()
+    return _field(state, "value") or _field(state, "text") or "\n".join(map(str, paths))
 
 
 def _field(state: JsonValue, name: str) -> str | None:

@@ -34,7 +34,7 @@ async def read_tree(git: Git, commit: str, old: Tree | None = None) -> Tree:
         begin = out.index(b"\n", at) + 1
         at = begin + sizes[path] + 1
         found[path] = out[begin : at - 1]
-    return Tree(modes=modes, sizes=sizes, blocks=found)
+    return Tree(modes=modes, sizes=sizes, blocks=found, oids=oids)
 
 
 async def write_commits(

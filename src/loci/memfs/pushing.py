@@ -1,7 +1,7 @@
 """What a push would do to memory: one ChangeSet, or every reason why not. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loci.errors import MemoryRefused
 from loci.memfs.files import INDEX, SYSTEM, MemoryFile, described, is_rooted, label_fault, label_of, parse
@@ -30,11 +30,12 @@ class PushRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """The files of a commit with their modes and sizes in bytes, and what stands in those that are blocks."""
+    """The files of a commit with modes, sizes in bytes and ids, and what stands in those that are blocks."""
 
     modes: Mapping[str, str]
     sizes: Mapping[str, int]
     blocks: Mapping[str, bytes]
+    oids: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def size_bytes(self) -> int:
@@ -44,10 +45,13 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What a push wants: the changes, and at which path the block of each label stands afterwards."""
+    """What a push wants: the changes, at which path the block of each label stands afterwards, and the files that it
+    changes without a change telling of it.
+    """
 
     change_set: ChangeSet
     paths: Mapping[str, str]
+    files: tuple[str, ...]
 
 
 def check_tree(old: Tree, modes: Mapping[str, str], sizes: Mapping[str, int]) -> None:
@@ -80,7 +84,9 @@ def proposal(held: Mapping[str, Block], old: Tree, new: Tree, *, loss_accepted: 
     if asked.faults:
         raise PushRefused("invalid files", asked.faults)
     _guard(asked, old, new, loss_accepted=loss_accepted)
-    return Proposal(change_set=ChangeSet(changes=tuple(asked.changes)), paths=asked.paths)
+    told = {*held, *asked.paths.values()} if asked.changes else set[str]()
+    files = sorted({path for path, _ in old.oids.items() ^ new.oids.items()} - told)
+    return Proposal(change_set=ChangeSet(changes=tuple(asked.changes)), paths=asked.paths, files=tuple(files))
 
 
 def _guard(asked: "_Asked", old: Tree, new: Tree, *, loss_accepted: bool) -> None:

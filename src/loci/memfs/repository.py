@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from loci.clock import Clock
 from loci.errors import LociError, StoreFailure, VersionConflict
+from loci.ids import new_id
 from loci.memfs.cache import Kept, Place, files_of
 from loci.memfs.files import standing
 from loci.memfs.git import CHILDREN_MAX, Git, GitFailed
@@ -27,7 +28,8 @@ from loci.store import agents, blocks, journal, memory_commits
 from loci.store.base import Store, Transaction
 from loci.store.memory_commits import Stretch
 from loci.types.actor import Actor
-from loci.types.memory import Author
+from loci.types.json import JsonObject
+from loci.types.memory import Author, JournalEntry, Subject
 
 PACK_MAX_BYTES = 20_000_000
 OBJECTS_MAX = 50_000
@@ -37,6 +39,8 @@ WHOLE_EVERY = 64
 """After so many stretches one pack takes the place of all, so that a lost cache is soon made again."""
 KEPT_MAX = 200
 """So many repositories are on disk, beside those that somebody reads just now."""
+PATHS_TOLD_MAX = 100
+"""So many files of a push are named in the journal."""
 _TRIES = 3
 
 
@@ -181,10 +185,10 @@ class Repositories:
             agents.get(tx, actor, agent_id)
             if versions(blocks.blocks_of_agent(tx, actor, agent_id)) != versions(branch.stretch.held):
                 raise VersionConflict("The memory was changed on the server at this moment.")
-            change_id = None
+            by, change_id = replace(author, reason=said[:SUMMARY_MAX_CHARS]), None
             if wanted.change_set.changes:
-                by = replace(author, reason=said[:SUMMARY_MAX_CHARS])
                 change_id = changes.apply(tx, actor, by, agent_id, wanted.change_set, now=now)
+            journal.record(tx, actor, _files_told(by, agent_id, push, wanted.files, change_id), now)
             after = blocks.blocks_of_agent(tx, actor, agent_id)
             held = tuple((block.id, block.version, wanted.paths[block.label]) for block in after)
             stretch = Stretch(number=number, head=push.new, held=held, journal_seq=journal.last_seq(tx, actor))
@@ -230,3 +234,21 @@ class Repositories:
         held = {path: standing[block_id] for block_id, _, path in branch.stretch.held if block_id in standing}
         wanted = await asyncio.to_thread(proposal, held, old, new, loss_accepted=push.loss_accepted)
         return wanted, await said_by(git, push.new), pack
+
+
+def _files_told(
+    author: Author, agent_id: str, push: Push, files: Sequence[str], change_id: str | None
+) -> list[JournalEntry]:
+    """What the journal keeps of files whose change is none of blocks."""
+    after: JsonObject = {"commit": push.new, "paths": list(files[:PATHS_TOLD_MAX]), "count": len(files)}
+    entry = JournalEntry(
+        subject=Subject.FILES,
+        subject_id=push.new,
+        action="push",
+        before={"commit": push.old},
+        after=after,
+        author=author,
+        agent_id=agent_id,
+        change_set_id=change_id or new_id("change"),
+    )
+    return [entry] if files else []

@@ -111,6 +111,8 @@ class Subject(StrEnum):
     ATTACHMENT = "attachment"
     CONVERSATION = "conversation"
     TEMPLATE = "template"
+    FILES = "files"
+    """Of the repository that is a memory; told by commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
