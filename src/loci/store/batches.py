@@ -8,7 +8,7 @@ from loci.errors import NotFound
 from loci.store import messages
 from loci.store.base import Row, SqlValue, Transaction
 from loci.store.page import BY_SEQ, page_clause
-from loci.store.rows import dump, integer, load_object, maybe_moment, maybe_text, moment, text, time_text
+from loci.store.rows import Record, integer, maybe_moment, maybe_text, moment, text, time_text
 from loci.types.actor import Actor
 from loci.types.batches import Batch, BatchItem, BatchStatus, ItemStatus
 from loci.types.messages import Message
@@ -19,17 +19,12 @@ INSERT = """
 insert into message_batches (id, organization_id, project_id, status, callback_url, created_at, completed_at,
     created_by)
 values (:id, :organization_id, :project_id, 'created', :callback_url, :now, null, :created_by)"""
-INSERT_ITEM = """
-insert into message_batch_items (batch_id, number, organization_id, project_id, agent_id, request, status, run_id,
-    error)
-values (:batch_id, :number, :organization_id, :project_id, :agent_id, :request, 'pending', null, null)"""
+_ITEMS = Record(BatchItem, "message_batch_items", "i", missing="There is no request {}.")
 BY_ID = f"select {COLUMNS} from message_batches where id = :id and organization_id = :organization_id"
 COUNTS = """
 select status, count(*) as n from message_batch_items
 where batch_id = :id and organization_id = :organization_id group by status"""
-LEFT = """
-select batch_id, number, agent_id, request, status, run_id, error from message_batch_items
-where batch_id = :id and organization_id = :organization_id and status in ('pending', 'running') order by number"""
+LEFT = f"{_ITEMS.select} and batch_id = :id and status in ('pending', 'running') order by number"
 SET_ITEM = """
 update message_batch_items set status = :status, run_id = coalesce(:run_id, run_id), error = :error
 where batch_id = :batch_id and number = :number and organization_id = :organization_id and status <> 'cancelled'"""
@@ -64,20 +59,7 @@ def insert(tx: Transaction, actor: Actor, batch_id: str, callback_url: str | Non
 
 def insert_items(tx: Transaction, actor: Actor, items: Sequence[BatchItem]) -> None:
     """Store the requests of a batch."""
-    tx.many(
-        INSERT_ITEM,
-        [
-            {
-                "batch_id": item.batch_id,
-                "number": item.number,
-                "organization_id": actor.organization_id,
-                "project_id": actor.project_id,
-                "agent_id": item.agent_id,
-                "request": dump(item.request),
-            }
-            for item in items
-        ],
-    )
+    tx.many(_ITEMS.insertion, [_ITEMS.params(actor, item) for item in items])
 
 
 def get(tx: Transaction, actor: Actor, batch_id: str) -> Batch:
@@ -113,18 +95,7 @@ def begin(tx: Transaction, actor: Actor, batch_id: str) -> list[BatchItem]:
     params = {"id": batch_id, "organization_id": actor.organization_id}
     if not tx.run(BEGIN, params):
         return []
-    return [
-        BatchItem(
-            batch_id=text(row, "batch_id"),
-            number=integer(row, "number"),
-            agent_id=text(row, "agent_id"),
-            request=load_object(row["request"]),
-            status=cast("ItemStatus", text(row, "status")),
-            run_id=maybe_text(row, "run_id"),
-            error=maybe_text(row, "error"),
-        )
-        for row in tx.all(LEFT, params)
-    ]
+    return _ITEMS.all(tx, LEFT, params)
 
 
 def set_item(

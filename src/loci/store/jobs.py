@@ -7,18 +7,16 @@ it has to run once more.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
 
 from loci.errors import NotFound
 from loci.ids import new_id
-from loci.store.base import Row, SqlValue, Transaction
-from loci.store.page import page_clause
-from loci.store.rows import actor_of, dump, integer, load_object, maybe_moment, maybe_text, moment, text, time_text
+from loci.store.base import SqlValue, Transaction
+from loci.store.rows import Record, actor_of, dump, maybe_moment, text, time_text
 from loci.types.actor import Actor
 from loci.types.jobs import Job, JobStatus, NewJob
 from loci.types.paging import Page
 
-COLUMNS = "id, kind, subject_id, payload, status, attempts, run_at, error, created_at, completed_at, created_by"
+_ROWS = Record(Job, "jobs", "jobs", missing="There is no job {}.")
 INSERT = """
 insert into jobs (id, organization_id, project_id, kind, subject_id, payload, status, attempts, run_at, lease_until,
     error, created_at, completed_at, created_by)
@@ -32,7 +30,7 @@ DUE = "(status = 'pending' and run_at <= :now or status = 'running' and lease_un
 CLAIM = f"""
 update jobs set status = 'running', attempts = attempts + 1, lease_until = :lease_until
 where id in (select id from jobs where kind in ({{kinds}}) and {DUE} order by run_at, id limit :limit_rows)
-returning {COLUMNS}, organization_id, project_id"""
+returning {_ROWS.columns}, organization_id, project_id"""
 NEXT_DUE = """
 select min(case when status = 'running' then lease_until else run_at end) as at from jobs
 where status in ('pending', 'running') and kind in ({kinds})"""
@@ -47,7 +45,6 @@ where id = :id and status = 'running'"""
 RELEASE = """
 update jobs set status = 'pending', lease_until = null, attempts = case when attempts > 0 then attempts - 1 else 0 end
 where status = 'running'"""
-BY_ID = f"select {COLUMNS} from jobs where id = :id and organization_id = :organization_id"
 CANCEL = """
 update jobs set status = 'cancelled', lease_until = null, completed_at = :now
 where id = :id and organization_id = :organization_id and status in ('pending', 'running')"""
@@ -61,21 +58,7 @@ select 1 from jobs where kind = :kind and subject_id = :subject_id and status in
 PURGE = "delete from jobs where completed_at < :before"
 
 
-def from_row(row: Row) -> Job:
-    """A stored job."""
-    return Job(
-        id=text(row, "id"),
-        kind=text(row, "kind"),
-        subject_id=maybe_text(row, "subject_id"),
-        payload=load_object(row["payload"]),
-        status=cast("JobStatus", text(row, "status")),
-        attempts=integer(row, "attempts"),
-        run_at=moment(row, "run_at"),
-        error=maybe_text(row, "error"),
-        created_at=moment(row, "created_at"),
-        completed_at=maybe_moment(row, "completed_at"),
-        created_by=maybe_text(row, "created_by"),
-    )
+get = _ROWS.get
 
 
 def enqueue(tx: Transaction, actor: Actor, new: NewJob, now: datetime) -> str:
@@ -103,7 +86,7 @@ def claim(
     """Take up to so many due jobs of any organisation; the caller has to do them before the lease ends."""
     names, params = _in_kinds(kinds)
     params |= {"now": time_text(now), "lease_until": time_text(lease_until), "limit_rows": limit_rows}
-    return [(actor_of(row), from_row(row)) for row in tx.all(CLAIM.format(kinds=names), params)]
+    return [(actor_of(row), _ROWS.value(row)) for row in tx.all(CLAIM.format(kinds=names), params)]
 
 
 def next_due(tx: Transaction, kinds: Sequence[str]) -> datetime | None:
@@ -148,27 +131,15 @@ def release(tx: Transaction) -> int:
     return tx.run(RELEASE) if tx.dialect == "sqlite" else 0
 
 
-def get(tx: Transaction, actor: Actor, job_id: str) -> Job:
-    """One job. Raises NotFound."""
-    row = tx.one(BY_ID, {"id": job_id, "organization_id": actor.organization_id})
-    if row is None:
-        raise NotFound(f"There is no job {job_id}.")
-    return from_row(row)
-
-
 def page(
     tx: Transaction, actor: Actor, page: Page, *, active_only: bool = False, folder_id: str | None = None
 ) -> list[Job]:
     """Jobs in order of creation; with `folder_id`, those about its files. Raises NotFound for a cursor that is none."""
-    params: dict[str, SqlValue] = {"organization_id": actor.organization_id}
-    clause = page_clause(tx, actor, page, "jobs")
-    select = f"select {COLUMNS} from jobs where organization_id = :organization_id"
+    where = _ROWS.where(actor)
     if active_only:
-        select += " and status in ('pending', 'running')"
-    if folder_id is not None:
-        select += " and subject_id in (select id from files where folder_id = :folder_id)"
-        params["folder_id"] = folder_id
-    return [from_row(row) for row in clause.read(tx, select, params)]
+        where.also("status in ('pending', 'running')")
+    where.also("subject_id in (select id from files where folder_id = :folder_id)", folder_id=folder_id)
+    return _ROWS.page(tx, actor, where, page)
 
 
 def cancel(tx: Transaction, actor: Actor, job_id: str, now: datetime) -> bool:

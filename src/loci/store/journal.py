@@ -18,6 +18,8 @@ from loci.types.paging import PAGE_MAX_ROWS, Page
 COLUMNS = """seq, at, subject, subject_id, agent_id, action, before, after, actor_kind, actor_id, trust, run_id,
     step_id, tool_call_id, source_message_id, change_set_id, reason"""
 
+_FROM = ("run_id", "step_id", "tool_call_id", "source_message_id", "reason")
+"""From where an author changed something, as it is called there and here."""
 SEQ_DIGITS_MAX = 18
 """A number with more digits is no entry, and no integer of a database either."""
 
@@ -64,12 +66,8 @@ def _params(actor: Actor, entry: JournalEntry, now: datetime) -> Params:
         "actor_kind": author.kind.value,
         "actor_id": author.id,
         "trust": author.trust.value,
-        "run_id": author.run_id,
-        "step_id": author.step_id,
-        "tool_call_id": author.tool_call_id,
-        "source_message_id": author.source_message_id,
         "change_set_id": entry.change_set_id,
-        "reason": author.reason,
+        **{name: getattr(author, name) for name in _FROM},
     }
 
 
@@ -91,11 +89,7 @@ def from_row(row: Row) -> JournalEntry:
             id=text(row, "actor_id"),
             trust=Trust(text(row, "trust")),
             agent_id=agent_id,
-            run_id=maybe_text(row, "run_id"),
-            step_id=maybe_text(row, "step_id"),
-            tool_call_id=maybe_text(row, "tool_call_id"),
-            source_message_id=maybe_text(row, "source_message_id"),
-            reason=maybe_text(row, "reason"),
+            **{name: maybe_text(row, name) for name in _FROM},
         ),
     )
 

@@ -1,14 +1,14 @@
 """Runs: one answer to one request each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from loci.errors import Unprocessable
-from loci.store.base import Transaction
+from loci.store.base import SqlValue, Transaction
 from loci.store.page import Where
-from loci.store.rows import Codec, Record, actor_of, bit, dump, load, maybe_time_text, text, within
+from loci.store.rows import Codec, Record, actor_of, bit, dump, load_object, maybe_time_text, text, within
 from loci.types.actor import Actor
 from loci.types.json import JsonObject
 from loci.types.paging import Page
@@ -20,36 +20,28 @@ select organization_id, project_id, created_by, id from runs where completed_at 
 ASK_CANCEL = "update runs set cancel_requested = 1 where id = :id and organization_id = :organization_id"
 
 
+_KEYS = {
+    "prompt": "prompt_tokens",
+    "completion": "completion_tokens",
+    "cached": "cached_input_tokens",
+    "cache_write": "cache_write_tokens",
+    "reasoning": "reasoning_tokens",
+    "cost_usd": "cost_usd",
+}
+
+
 def usage_to_json(usage: Usage) -> JsonObject:
     """Usage as a column holds it."""
-    return {
-        "prompt": usage.prompt_tokens,
-        "completion": usage.completion_tokens,
-        "cached": usage.cached_input_tokens,
-        "cache_write": usage.cache_write_tokens,
-        "reasoning": usage.reasoning_tokens,
-        "cost_usd": usage.cost_usd,
-    }
+    return {key: getattr(usage, name) for key, name in _KEYS.items()}
 
 
-def usage_from_json(value: object) -> Usage:
-    """Usage from its column."""
-    stored = cast("Mapping[str, int | float | None]", value if isinstance(value, Mapping) else {})
-    return Usage(
-        prompt_tokens=int(stored.get("prompt") or 0),
-        completion_tokens=int(stored.get("completion") or 0),
-        cached_input_tokens=_maybe_int(stored.get("cached")),
-        cache_write_tokens=_maybe_int(stored.get("cache_write")),
-        reasoning_tokens=_maybe_int(stored.get("reasoning")),
-        cost_usd=float(stored.get("cost_usd") or 0.0),
-    )
+def _loaded(column: SqlValue) -> Usage:
+    stored = load_object(column)
+    given: Any = {name: stored[key] for key, name in _KEYS.items() if stored.get(key) is not None}
+    return Usage(**given)
 
 
-def _maybe_int(value: float | None) -> int | None:
-    return None if value is None else int(value)
-
-
-USAGE = Codec(lambda stored: usage_from_json(load(stored)), lambda usage: dump(usage_to_json(usage)))
+USAGE = Codec(_loaded, lambda usage: dump(usage_to_json(usage)))
 
 
 def of_agent(alias: str) -> dict[str, str]:
