@@ -164,7 +164,7 @@ async def test_quirks_of_the_wild_come_in(tmp_path):
     )
     odd["tools"].append({"id": "tool-2", "name": "mcp_thing", "tool_type": "external_mcp", "json_schema": SCHEMA})
     odd["tools"].append({"id": "tool-3", "name": "no_schema", "source_code": "x = 1"})
-    odd["groups"] = [{"id": "group-0", "agent_ids": ["agent-0"], "description": "x"}]
+    odd["groups"] = [{"id": "group-0", "agent_ids": ["agent-9"], "description": "x"}]
     raw = json.dumps(json.dumps(odd)).encode()  # some clients saved the JSON text as a JSON text
     async with client_of(tmp_path) as client:
         back = await bring_in(client, raw)

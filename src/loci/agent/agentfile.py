@@ -27,7 +27,7 @@ from loci.types.groups import Group
 from loci.types.json import JsonObject
 from loci.types.memory import ActorKind, Archive, Author, Block, JournalEntry, Passage, Subject
 from loci.types.messages import Kind, Message, Trust
-from loci.types.paging import PAGE_MAX_ROWS
+from loci.types.paging import PAGE_MAX_ROWS, Page
 from loci.types.tools import Tool, ToolType
 
 MESSAGES_MAX = 200_000
@@ -49,8 +49,6 @@ class FileAgent:
     """None where the file does not say it: then as many files as there is room for."""
     starts_fresh: bool = False
     id: str = ""
-    group: Group | None = None
-    """That of its sleep-time agents, if the file holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +68,7 @@ class AgentFile:
     tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
     archives: Mapping[str, FileArchive] = field(default_factory=dict[str, FileArchive])
     folders: Mapping[str, FileFolder] = field(default_factory=dict[str, FileFolder])
+    groups: tuple[Group, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -107,15 +106,21 @@ def exported(
     window = messages.window(tx, actor, conversation) if with_messages else []
     inside = {message.id for message in window}
     inherited = () if conversation.is_default else conversation.prefix
-    earlier = _all_messages(tx, actor, conversation.id, inherited) if with_messages else []
+    chosen = MessageFilter(conversation_id=conversation.id, only_ids=inherited)
+    said = partial(messages.listing, tx, actor, chosen)
+    earlier = every(said, MESSAGES_MAX, "messages") if with_messages else []
     left = [message for message in earlier if message.id not in inside and message.kind is not Kind.SYSTEM_PROMPT]
+
+    def noted(archive: Archive) -> Callable[[Page], list[Passage]]:
+        return partial(passages.listing, tx, actor, PassageFilter(archive_id=archive.id))
+
     held, opened = all_folders(tx, actor, agent_id) if with_folders else ((), ())
     return Exported(
         agent=agent,
         blocks=blocks.blocks_of_agent(tx, actor, agent_id),
         tools=tools.tools_of_agent(tx, actor, agent_id),
         archives=[
-            FileArchive(archive=archive, passages=tuple(_all_passages(tx, actor, archive.id)))
+            FileArchive(archive=archive, passages=tuple(every(noted(archive), PASSAGES_MAX, "passages")))
             for archive in archives.archives_of_agent(tx, actor, agent_id)
         ],
         messages=[*window[:1], *left, *window[1:]],
@@ -123,15 +128,6 @@ def exported(
         folders=held,
         opened=opened,
     )
-
-
-def _all_messages(tx: Transaction, actor: Actor, conversation_id: str, inherited: tuple[str, ...]) -> list[Message]:
-    chosen = MessageFilter(conversation_id=conversation_id, only_ids=inherited)
-    return every(partial(messages.listing, tx, actor, chosen), MESSAGES_MAX, "messages")
-
-
-def _all_passages(tx: Transaction, actor: Actor, archive_id: str) -> list[Passage]:
-    return every(partial(passages.listing, tx, actor, PassageFilter(archive_id=archive_id)), PASSAGES_MAX, "passages")
 
 
 async def import_file(
@@ -258,24 +254,17 @@ def _put_file(  # noqa: PLR0913, PLR0917  one file
         )
         journal.record(tx, actor, [entry], now)
         made.append(agent.id)
-    _put_sleep(tx, actor, author, plans, now)
-    return made
-
-
-def _put_sleep(
-    tx: Transaction, actor: Actor, author: Author, plans: Sequence[tuple[FileAgent, Agent]], now: datetime
-) -> None:
-    """See that the agents that have a sleep-time agent have one: that of the file, or a new one. Nothing that the file
-    brought is for it to read.
-    """
     ids = {item.id: agent.id for item, agent in plans}
-    for item, agent in plans:
-        if agent.enable_sleeptime:
-            if item.group is not None:
-                members, place = tuple(ids[key] for key in item.group.agent_ids), agent.project_id
-                group = replace(item.group, manager_agent_id=agent.id, agent_ids=members, project_id=place)
-                groups.insert(tx, actor, group, now)
+    for group in file.groups:
+        members = tuple(ids[key] for key in group.agent_ids)
+        shared = tuple(block_ids[key] for key in group.shared_block_ids)
+        lead, place = ids.get(group.manager_agent_id or ""), plans[0][1].project_id
+        known = replace(group, manager_agent_id=lead, agent_ids=members, shared_block_ids=shared, project_id=place)
+        groups.insert(tx, actor, known, now)
+    for _, agent in plans:
+        if agent.enable_sleeptime:  # without members in the file a new one; nothing that came is for it to read
             creating.give_sleep(tx, actor, author, agent, now)
+    return made
 
 
 def author_of_import(actor: Actor) -> Author:

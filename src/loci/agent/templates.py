@@ -47,7 +47,7 @@ class Move:
 
 
 def bare(file: AgentFile) -> AgentFile:
-    """A file as a template: no talk, no notes, no folders, and all blocks at one place."""
+    """A file as a template: no talk, no notes, no folders, no groups, and all blocks at one place."""
     held = dict(file.blocks)
     made: list[FileAgent] = []
     for number, item in enumerate(file.agents):
@@ -55,7 +55,7 @@ def bare(file: AgentFile) -> AgentFile:
         held |= own
         new = replace(item.new, blocks=(), block_ids=(*item.new.block_ids, *own))
         made.append(FileAgent(new=new, starts_fresh=True))
-    return replace(file, agents=tuple(made), blocks=held, archives={}, folders={})
+    return replace(file, agents=tuple(made), blocks=held, archives={}, folders={}, groups=())
 
 
 def filled(file: AgentFile, variables: Mapping[str, str]) -> AgentFile:

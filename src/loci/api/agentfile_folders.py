@@ -17,12 +17,9 @@ from loci.types.files import File, FileView, Folder
 from loci.types.json import JsonObject, JsonValue, object_of, text_of
 
 NO_TEXT = "The agent file held no text of it."
-TOO_LONG = "Its text is longer than one of a file may be."
 NAMED_MAX = 10
-SHORT_MAX_CHARS = 1_000
 
-Items: TypeAlias = Sequence[tuple[str, JsonObject, str]]
-"""The id of each, itself, and its place."""
+Items: TypeAlias = Sequence[tuple[str, JsonObject, str]]  # the id of each, itself, its place
 
 
 def count_of(value: JsonValue) -> int | None:
@@ -73,16 +70,16 @@ def _read_file(key: str, item: JsonObject, taken: Mapping[str, TextFile]) -> Tex
     words, error = None if given is None else decoded(given.encode()), text_of(item, "error_message") or NO_TEXT
     size_bytes = len((words or "").encode())
     if size_bytes > Bounds().text_max_bytes:
-        words, error = None, TOO_LONG
+        words, error = None, "Its text is longer than one of a file may be."
     file = File(
         id=key,
         folder_id="",
         folder_name="",
         name=name,
-        original_name=(sent or name)[:SHORT_MAX_CHARS],
-        media_type=(text_of(item, "file_type") or "text/plain")[:SHORT_MAX_CHARS],
+        original_name=(sent or name)[:1_000],
+        media_type=(text_of(item, "file_type") or "text/plain")[:1_000],
         size_bytes=count_of(item.get("file_size")) or size_bytes,
-        error=error[:SHORT_MAX_CHARS] if words is None else None,
+        error=error[:1_000] if words is None else None,
     )
     return file, words
 

@@ -23,7 +23,7 @@ from loci.ids import new_id
 from loci.store import agents as rows
 from loci.store.rules import rule_from_json
 from loci.types.agents import AgentType
-from loci.types.groups import Group, GroupType
+from loci.types.groups import MEMBERS_MAX, TURNS_MAX, Group, GroupType
 from loci.types.json import JsonObject, list_of, object_of, text_of
 from loci.types.memory import Archive, Block, Passage
 from loci.types.messages import Message, Role, Trust
@@ -52,7 +52,7 @@ _PLAIN = (
     "memory_blocks",
     "tools",
 )
-_SLEEPS = [kind.value for kind in GroupType if kind.sleeps]
+_GROUPS = {kind.value: kind for kind in GroupType}
 T = TypeVar("T", bound=Body)
 
 
@@ -105,37 +105,57 @@ class _Reading:
         archives = {key: _archive(item, at) for key, item, at in _by_id(own, "archives")}
         sources, files = _by_id(self._document, "sources"), _by_id(self._document, "files")
         folders = read_folders(sources, files, self._wishes.embedding, self._warnings)
-        nights = self._nights(agents)
-        if left := len(_list(self._document, "groups")) - len(nights):
-            self._warnings.append(f"Groups are not taken over: the file holds {left}.")
         several = len(agents) > 1
         read = tuple(self._agent(item, f"agents[{number}]", several, folders) for number, item in enumerate(agents))
-        read = tuple(replace(item, group=nights.get(item.id)) for item in read)
         for number, item in enumerate(read):
             _check(item, f"agents[{number}]", blocks, archives)
         known = {key for key, _, _ in _by_id(self._document, "tools")}
         lost = sorted({tool_id for item in read for tool_id in item.new.tool_ids} - known)
         if lost:
             raise Unprocessable(f"agents: there is no {lost[0]} among the tools of the file.")
-        noted = tuple(self._warnings)
-        return AgentFile(agents=read, blocks=blocks, tools=tools, archives=archives, folders=folders, warnings=noted)
+        return AgentFile(
+            agents=read,
+            blocks=blocks,
+            tools=tools,
+            archives=archives,
+            folders=folders,
+            groups=self._groups(agents, blocks),
+            warnings=tuple(self._warnings),
+        )
 
-    def _nights(self, agents: Sequence[JsonObject]) -> dict[str, Group]:
-        """The groups of sleep-time agents whose agents are all in the file, by the id of their manager."""
-        known, found = {_id(item) for item in agents} - {""}, dict[str, Group]()
+    def _groups(self, agents: Sequence[JsonObject], blocks: Mapping[str, Block]) -> tuple[Group, ...]:
+        """The groups whose agents are all in the file, by its ids; one of sleep-time agents for each manager."""
+        known, found = {_id(item) for item in agents} - {""}, list[Group]()
         leads = {_id(item) for item in agents if item.get("enable_sleeptime") is True} - {""}
-        for item in _list(self._document, "groups"):
+        for item in (given := _list(self._document, "groups")):
             lead, members = object_of(item.get("manager_config")), _ids(item, "agent_ids")
-            kind, manager = str(lead.get("manager_type")), str(lead.get("manager_agent_id"))
-            if kind in _SLEEPS and members and manager in leads - set(members) and known.issuperset(members):
-                found[manager] = Group(
-                    id=new_id("group"),
-                    manager_type=GroupType(kind),
-                    agent_ids=members,
-                    sleeptime_agent_frequency=count_of(lead.get("sleeptime_agent_frequency")),
-                    max_message_buffer_length=count_of(lead.get("max_message_buffer_length")),
-                )
-        return found
+            kind = _GROUPS.get(str(lead.get("manager_type") or GroupType.ROUND_ROBIN.value))
+            manager = None if kind is GroupType.ROUND_ROBIN else str(lead.get("manager_agent_id"))
+            everybody = {*members, *([manager] if manager else [])}
+            if kind is None or not 0 < len(members) <= MEMBERS_MAX or not known.issuperset(everybody):
+                continue
+            if kind.sleeps and manager not in leads - set(members):
+                continue
+            leads -= {manager} if kind.sleeps else set()
+            turns = count_of(lead.get("max_turns"))
+            group = Group(
+                id=new_id("group"),
+                manager_type=kind,
+                manager_agent_id=manager,
+                agent_ids=members,
+                description=text_of(item, "description") or "",
+                shared_block_ids=tuple(key for key in _ids(item, "shared_block_ids") if key in blocks),
+                max_turns=turns and min(turns, TURNS_MAX),
+                termination_token=text_of(lead, "termination_token"),
+                sleeptime_agent_frequency=count_of(lead.get("sleeptime_agent_frequency")),
+                max_message_buffer_length=count_of(lead.get("max_message_buffer_length")),
+                min_message_buffer_length=count_of(lead.get("min_message_buffer_length")),
+                hidden=True if item.get("hidden") is True else None,
+            )
+            found.append(group)
+        if left := len(given) - len(found):
+            self._warnings.append(f"Groups are not taken over: the file holds {left}.")
+        return tuple(found)
 
     def _agent(self, item: JsonObject, where: str, several: bool, folders: Mapping[str, FileFolder]) -> FileAgent:
         wishes, own = self._wishes, object_of(item.get(OWN_KEY))

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+MEMBERS_MAX = 50
+TURNS_MAX = 100
+
 
 class GroupType(StrEnum):
     """Who decides which agent of a group speaks next, with the names of the Letta V1 API."""

@@ -35,15 +35,13 @@ from loci.store.messages import MessageFilter
 from loci.types import actor as actors
 from loci.types.agents import Agent
 from loci.types.events import RunEnded
-from loci.types.groups import Group, GroupType
+from loci.types.groups import MEMBERS_MAX, TURNS_MAX, Group, GroupType
 from loci.types.json import JsonObject
 from loci.types.usage import Usage
 
 router = new_router("groups")
 
-MEMBERS_MAX = 50
 BLOCKS_MAX = 100
-TURNS_MAX = 100
 FREQUENCY_MAX = 10_000
 
 Members = Annotated[list[Name], Field(max_length=MEMBERS_MAX)]
