@@ -283,6 +283,24 @@ def test_the_smallest_are_those_that_sorting_finds(size: int, count: int, most: 
     assert sorted(search._smallest(distance, count).tolist()) == sorted(smallest)
 
 
+@pytest.mark.parametrize("columns", [2, 4, 5])
+def test_half_of_the_signs_choose_well_enough_among_very_many(columns: int):
+    chance = np.random.default_rng(columns)
+    codes = np.asfortranarray(chance.integers(0, 1 << 63, (150_000, columns), np.uint64))
+    query = chance.integers(0, 1 << 63, columns, np.uint64)
+    bits = columns * 64
+    near = chance.choice(len(codes), 100, replace=False)
+    for at in near:  # up to a quarter of the signs are others; chance alone gives half
+        flipped = np.zeros(bits, np.uint8)
+        flipped[chance.choice(bits, bits // 4, replace=False)] = 1
+        codes[at] = query ^ np.packbits(flipped).view(np.uint64)
+
+    found = search._nearest(codes, query, 1_000)
+
+    assert (len(found), len(set(found.tolist()))) == (1_000, 1_000)
+    assert np.isin(near, found).mean() >= 0.98
+
+
 @given(st.lists(st.integers(0, 3), max_size=40), st.integers(0, 40))
 def test_neighbours_are_the_same_whether_read_at_once_or_in_pieces(threads: list[int], cut: int):
     whole = np.asarray(threads, dtype=np.int64)
