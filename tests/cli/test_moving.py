@@ -1,5 +1,6 @@
 """`loci move`: the agents of another server are here afterwards, once, with what they knew."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,25 @@ def new(tmp_path: Path) -> Iterator[Served]:
         yield server
 
 
+def settled(server: Served, folder_id: str) -> list[str | None]:
+    """The texts of a folder, once its files are read."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        pages = server.client.folders.files.list(folder_id, include_content=True)
+        if all(file.processing_status in ("completed", "error") for file in pages.items):
+            return [file.content for file in pages.items]
+    raise AssertionError("the files are not read")
+
+
 def furnish(old: Served) -> list[str]:
     """Two agents that share a block; one has talked and keeps a passage."""
     team = old.client.blocks.create(label="team", value="We ship on Fridays.")
     ids = [old.agent("ada", block_ids=[team.id], tags=["one"]), old.agent("grace", block_ids=[team.id])]
+    folder = old.client.folders.create(name="docs")
+    old.client.folders.files.upload(folder.id, file=("tea.md", b"Green tea takes 80 degrees."))
+    for agent_id in ids:
+        old.client.agents.folders.attach(folder.id, agent_id=agent_id)
+    settled(old, folder.id)
     old.client.agents.messages.create(ids[0], input="Keep it.\n@say I will.")
     for number in range(120):
         old.client.agents.passages.create(ids[0], text=f"Note {number}.", tags=["note"])
@@ -55,9 +71,18 @@ def test_agents_come_with_what_they_know_and_only_once(old: Served, new: Served)
     assert team is not None
     assert client.blocks.retrieve(team).value == "We ship on Fridays."
 
+    (docs,) = client.folders.list()
+    assert (docs.name, settled(new, docs.id)) == ("docs", ["Green tea takes 80 degrees."])
+    held = [[folder.id for folder in client.agents.folders.list(agent.id)] for agent in (ada, grace)]
+    assert held == [[docs.id], [docs.id]]
+
+    own = client.blocks.create(label="team", value="Mine.").id
+    client.agents.blocks.detach(team, agent_id=grace.id)
+    client.agents.blocks.attach(own, agent_id=grace.id)
     again = loci("move", "--from", old.url, "--server", new.url, "--json")
     assert (again.status, again.data) == (0, [])
     assert len(list(client.agents.list())) == 2
+    assert client.agents.blocks.retrieve("team", agent_id=grace.id).id == own
 
 
 def test_a_copy_that_was_begun_is_made_anew(old: Served, new: Served) -> None:

@@ -1,10 +1,11 @@
 """`loci move`: bring the agents of another server here, one by one, so that it can be stopped and run again.
 
 What an agent file holds comes as an agent file. Passages come one by one, as the file of other servers has none.
-Blocks that agents shared there are shared here. A copy that was begun is marked with where it came from, and as done
-at its end; a second run leaves the done ones alone and begins the others anew.
+Blocks and folders that agents shared there are shared here. A copy that was begun is marked with where it came from,
+and as done at its end; a second run leaves the done ones alone and begins the others anew.
 """
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -87,15 +88,18 @@ def _move(source: Letta, target: Letta, chosen: Sequence[str]) -> Iterator[Moved
         raise BadRequest(f"There is no agent {', '.join(sorted(missing))} on the other server.")
     here = _known(target)
     blocks: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for number, agent in enumerate(agents, 1):
         copy = here.get(agent.id)
         if copy is not None and (copy.metadata or {}).get(DONE) == agent.id:
-            _same_blocks(source, target, agent.id, copy.id, blocks)
+            # What it holds now is for those who have it to say; what others hold with it comes from here.
+            _same_blocks(source, target, agent.id, copy.id, blocks, fresh=False)
+            _same_folders(source, target, agent, copy.id, folders, fresh=False)
             screen.note(f"[{number}/{len(agents)}] {agent.name} is here already.")
             continue
         if copy is not None:
             target.agents.delete(copy.id)
-        moved = _move_one(source, target, agent, blocks)
+        moved = _move_one(source, target, agent, blocks, folders)
         screen.note(
             f"[{number}/{len(agents)}] {agent.name}: {screen.amount(moved.messages, 'message')}, "
             f"{screen.amount(moved.passages, 'passage')}"
@@ -114,15 +118,21 @@ def _known(target: Letta) -> dict[str, AgentState]:
     return found
 
 
-def _move_one(source: Letta, target: Letta, agent: AgentState, blocks: dict[str, str]) -> Moved:
+def _move_one(
+    source: Letta, target: Letta, agent: AgentState, blocks: dict[str, str], folders: dict[str, str]
+) -> Moved:
     document = source.get(f"/v1/agents/{agent.id}/export", cast_to=object)
     if not isinstance(document, dict):
         raise BadRequest(f"The other server's file of '{agent.name}' is no agent file.")
     file = ("agent.af", orjson.dumps(document))
-    new_id = target.agents.import_file(file=file, append_copy_suffix=False).agent_ids[0]
+    made = target.agents.import_file(file=file, append_copy_suffix=False)
+    new_id = made.agent_ids[0]
+    for warning in (made.model_extra or {}).get("warnings", []):
+        screen.note(f"  {warning}")
     marks = {**(agent.metadata or {}), BEGUN: agent.id}
     target.agents.update(new_id, metadata=marks)
-    shared = _same_blocks(source, target, agent.id, new_id, blocks)
+    shared = _same_blocks(source, target, agent.id, new_id, blocks, fresh=True)
+    _same_folders(source, target, agent, new_id, folders, fresh=True)
     passages = _passages(source, target, agent.id, new_id)
     del marks[BEGUN]
     target.agents.update(new_id, metadata={**marks, DONE: agent.id})
@@ -132,14 +142,14 @@ def _move_one(source: Letta, target: Letta, agent: AgentState, blocks: dict[str,
     )
 
 
-def _same_blocks(source: Letta, target: Letta, old_id: str, new_id: str, blocks: dict[str, str]) -> int:
-    """Let the copy hold the blocks that came with another agent before; how many. `blocks` leads from old to new."""
+def _same_blocks(source: Letta, target: Letta, old_id: str, new_id: str, blocks: dict[str, str], *, fresh: bool) -> int:
+    """Let a fresh copy hold the blocks that came with another agent; how many. `blocks` leads from old to new."""
     mine = {block.label: block.id for block in target.agents.blocks.list(new_id)}
     shared = 0
     for block in source.agents.blocks.list(old_id):
         own = mine.get(block.label)
         known = blocks.setdefault(block.id, own) if own else blocks.get(block.id)
-        if known is None or known == own:
+        if known is None or known == own or not fresh:
             continue
         if own:
             target.agents.blocks.detach(own, agent_id=new_id)
@@ -147,6 +157,26 @@ def _same_blocks(source: Letta, target: Letta, old_id: str, new_id: str, blocks:
         target.agents.blocks.attach(known, agent_id=new_id)
         shared += 1
     return shared
+
+
+def _same_folders(
+    source: Letta, target: Letta, agent: AgentState, new_id: str, folders: dict[str, str], *, fresh: bool
+) -> None:
+    """The same for folders; those that are no part of the agent's file are named."""
+    mine = {folder.name: folder.id for folder in target.agents.folders.list(new_id, limit=PAGE_ROWS)}
+    for folder in source.agents.folders.list(agent.id, limit=PAGE_ROWS):
+        suffixed = re.compile(re.escape(folder.name) + "_[0-9a-f]{8}")
+        own = mine.get(folder.name) or next((mine[name] for name in mine if suffixed.fullmatch(name)), None)
+        known = folders.setdefault(folder.id, own) if own else folders.get(folder.id)
+        if known == own or not fresh:
+            continue
+        if known is None:
+            screen.note(f"  The folder '{folder.name}' did not come with the agent. Send its files here again.")
+            continue
+        if own:
+            target.agents.folders.detach(own, agent_id=new_id)
+            target.folders.delete(own)
+        target.agents.folders.attach(known, agent_id=new_id)
 
 
 def _passages(source: Letta, target: Letta, old_id: str, new_id: str) -> int:
