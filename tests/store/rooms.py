@@ -65,7 +65,7 @@ class Room:
 
     async def attach(self, agent: Agent, *given: Tool) -> None:
         for tool in given:
-            await self.store.write(tools.attach, self.actor, AUTHOR, agent.id, tool, now=START)
+            await self.store.write(tools.attach, self.actor, AUTHOR, agent.id, [tool], now=START)
 
     async def names_of(self, agent: Agent) -> list[str]:
         return [tool.name for tool in await self.store.read(tools.tools_of_agent, self.actor, agent.id)]

@@ -151,7 +151,7 @@ async def test_tools_of_another_organisation_do_not_exist(tmp_path):
             (tools.update, (AUTHOR, replace(tool, name="stolen"), START)),
         ]
         await here.refuses(OTHER_ACTOR, attempts)
-        await here.store.write(tools.attach, OTHER_ACTOR, AUTHOR, agent.id, tool, now=START)
+        await here.store.write(tools.attach, OTHER_ACTOR, AUTHOR, agent.id, [tool], now=START)
         await here.store.write(tools.detach, OTHER_ACTOR, AUTHOR, agent.id, tool, now=START)
         assert await here.store.read(tools.listing, OTHER_ACTOR, ToolFilter(), Page()) == []
         assert await here.store.read(tools.tools_of_agent, OTHER_ACTOR, agent.id) == []

@@ -203,8 +203,7 @@ def put(tx: Transaction, actor: Actor, author: Author, wanted: NewAgent, agent: 
     chosen = choose_tools(tx, actor, _tool_names(wanted, kind), wanted.tool_ids)
     agent = replace(agent, tool_rules=_rules(wanted, kind, chosen), created_by=actor.user_id)
     agents.insert(tx, actor, agent, now)
-    for tool in chosen:
-        tools.attach(tx, actor, author, agent.id, tool, now=now)
+    tools.attach(tx, actor, author, agent.id, chosen, now=now)
     if wanted.identity_ids:
         identities.set_of_agent(tx, actor, author, agent.id, wanted.identity_ids, now=now)
     held = _blocks(tx, actor, author, wanted, agent, now)
@@ -318,7 +317,7 @@ def _blocks(
     held = [blocks.insert(tx, actor, author, _block(new), now) for new in wanted.blocks]
     held += [blocks.get(tx, actor, block_id) for block_id in dict.fromkeys(wanted.block_ids)]
     for block in held:
-        attachments.attach(tx, actor, author, Attachment(agent_id=agent.id, block_id=block.id), now)
+        attachments.attach(tx, actor, author, Attachment(agent_id=agent.id, block_id=block.id), now, read=block)
     return held
 
 

@@ -65,8 +65,7 @@ def _set_tools(
     """Give the agent these tools and no others; the rules of new ones that ask by default."""
     held = {tool.id: tool for tool in tools.tools_of_agent(tx, actor, agent_id)}
     new = [tools.get(tx, actor, tool_id) for tool_id in dict.fromkeys(tool_ids) if tool_id not in held]
-    for tool in new:
-        tools.attach(tx, actor, author, agent_id, tool, now=now)
+    tools.attach(tx, actor, author, agent_id, new, now=now)
     for tool in held.values():
         if tool.id not in tool_ids:
             tools.detach(tx, actor, author, agent_id, tool, now=now)
@@ -107,7 +106,7 @@ def _free(tx: Transaction, actor: Actor, conversation_id: str) -> Conversation:
 def attach_tool(tx: Transaction, actor: Actor, agent_id: str, tool_id: str, *, now: datetime) -> Agent:
     """Give a tool to an agent; one that asks by default gets the rule for it. Raises NotFound."""
     agent, tool = agents.get(tx, actor, agent_id), tools.get(tx, actor, tool_id)
-    tools.attach(tx, actor, author_of(actor), agent_id, tool, now=now)
+    tools.attach(tx, actor, author_of(actor), agent_id, [tool], now=now)
     return _with_approval(tx, actor, agent, tool.name, asks=True if tool.default_requires_approval else None, now=now)
 
 

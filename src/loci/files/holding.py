@@ -33,9 +33,8 @@ def attach(tx: Transaction, actor: Actor, author: Author, agent: Agent, folder_i
     folder = folders.get(tx, actor, folder_id)
     if not folders.attach(tx, actor, author, agent.id, folder, now=now):
         return
-    for tool in tools.by_names(tx, actor, FILE_TOOLS).values():
-        if tool.tool_type is ToolType.FILES:
-            tools.attach(tx, actor, author, agent.id, tool, now=now)
+    own = [tool for tool in tools.by_names(tx, actor, FILE_TOOLS).values() if tool.tool_type is ToolType.FILES]
+    tools.attach(tx, actor, author, agent.id, own, now=now)
     chars_left = READ_AT_ONCE_MAX_CHARS
     for closed in file_views.closed(tx, actor, agent.id, folder_id, _room(tx, actor, agent)):
         if closed.file.chars <= chars_left:

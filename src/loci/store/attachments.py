@@ -33,14 +33,18 @@ class Attachment:
     change_set_id: str | None = None
 
 
-def attach(tx: Transaction, actor: Actor, author: Author, attachment: Attachment, now: datetime) -> None:
+def attach(
+    tx: Transaction, actor: Actor, author: Author, attachment: Attachment, now: datetime, *, read: Block | None = None
+) -> None:
     """Put a block into the prompt of an agent, after its others. Attaching it twice changes nothing.
+
+    `read`: the block, where it is at hand from this transaction.
 
     Raises:
         NotFound: There is no such block or agent.
         Conflict: The agent holds another block with that label.
     """
-    block = blocks.get(tx, actor, attachment.block_id)
+    block = read or blocks.get(tx, actor, attachment.block_id)
     params = within(actor, id=block.id, agent_id=attachment.agent_id, label=block.label)
     for row in tx.all(ATTACHED, params):
         if row["block_id"] == block.id:

@@ -1,6 +1,6 @@
 """Tools as rows, and which agents have them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -117,16 +117,18 @@ def delete(tx: Transaction, actor: Actor, author: Author, tool_id: str, now: dat
     _note(tx, actor, author, tool, "delete", now)
 
 
-def attach(tx: Transaction, actor: Actor, author: Author, agent_id: str, tool: Tool, *, now: datetime) -> None:
-    """Give a tool to an agent, after its others. Giving it twice changes nothing. The caller bumps the agent."""
-    if tx.run(ATTACH, within(actor, agent_id=agent_id, tool_id=tool.id)):
-        _note_attachment(tx, actor, author, agent_id, tool, "attach", now=now)
+def attach(
+    tx: Transaction, actor: Actor, author: Author, agent_id: str, given: Iterable[Tool], *, now: datetime
+) -> None:
+    """Give tools to an agent, after its others. Giving one twice changes nothing. The caller bumps the agent."""
+    new = [tool for tool in given if tx.run(ATTACH, within(actor, agent_id=agent_id, tool_id=tool.id))]
+    journal.record(tx, actor, [_attachment(author, agent_id, tool, "attach") for tool in new], now)
 
 
 def detach(tx: Transaction, actor: Actor, author: Author, agent_id: str, tool: Tool, *, now: datetime) -> None:
     """Take a tool off an agent; the tool stays. The caller bumps the agent."""
     if tx.run(DETACH, within(actor, agent_id=agent_id, tool_id=tool.id)):
-        _note_attachment(tx, actor, author, agent_id, tool, "detach", now=now)
+        journal.record(tx, actor, [_attachment(author, agent_id, tool, "detach")], now)
 
 
 def bump(tx: Transaction, actor: Actor, agent_id: str, now: datetime) -> None:
@@ -146,11 +148,9 @@ def _note(tx: Transaction, actor: Actor, author: Author, tool: Tool, action: str
     journal.record(tx, actor, [entry], now)
 
 
-def _note_attachment(  # noqa: PLR0913  one fact
-    tx: Transaction, actor: Actor, author: Author, agent_id: str, tool: Tool, action: str, *, now: datetime
-) -> None:
+def _attachment(author: Author, agent_id: str, tool: Tool, action: str) -> JournalEntry:
     fact = {"tool_id": tool.id, "name": tool.name}
-    entry = JournalEntry(
+    return JournalEntry(
         subject=Subject.ATTACHMENT,
         subject_id=tool.id,
         agent_id=agent_id,
@@ -159,4 +159,3 @@ def _note_attachment(  # noqa: PLR0913  one fact
         after=fact if action == "attach" else None,
         author=author,
     )
-    journal.record(tx, actor, [entry], now)
