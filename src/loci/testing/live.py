@@ -15,6 +15,7 @@ from loci.app import Doubles, build
 from loci.config import Settings
 from loci.model.base import Embedder
 from loci.model.scripted import ScriptedModel
+from loci.store.base import Store
 from loci.testing.models import FixedModels
 
 
@@ -38,12 +39,13 @@ def live_settings(folder: Path) -> Settings:
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913  what a test may choose
     folder: Path,
     *,
     model: ScriptedModel | None = None,
     settings: Settings | None = None,
     embedder: Embedder | None = None,
+    store: Store | None = None,
     any_handle: bool = True,
     real_models: bool = False,
 ) -> AsyncGenerator[Live]:
@@ -52,7 +54,7 @@ async def serving(
     """
     chosen = model or ScriptedModel.of()
     models = None if real_models else FixedModels(chosen, embedder=embedder, any_handle=any_handle)
-    app = build(settings or live_settings(folder), Doubles(models=models))
+    app = build(settings or live_settings(folder), Doubles(models=models, store=store))
     # The protocol is named because asyncio turns off Nagle's delay only for sockets that say they are TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
