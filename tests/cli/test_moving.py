@@ -82,7 +82,8 @@ def test_agents_come_with_what_they_know_and_only_once(old: Served, new: Served)
     again = loci("move", "--from", old.url, "--server", new.url, "--json")
     assert (again.status, again.data) == (0, [])
     assert len(list(client.agents.list())) == 2
-    assert client.agents.blocks.retrieve("team", agent_id=grace.id).id == own
+    for agent_id, held in ((ada.id, team), (grace.id, own)):
+        assert client.agents.blocks.retrieve("team", agent_id=agent_id).id == held
 
 
 def test_a_copy_that_was_begun_is_made_anew(old: Served, new: Served) -> None:
