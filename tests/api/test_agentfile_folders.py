@@ -105,7 +105,7 @@ async def test_folders_of_the_archived_server_come_in_and_are_shared(tmp_path):
         assert files["docs/poem.txt"].total_chunks == files["docs/poem.txt"].chunks_embedded == 1
         assert [
             word
-            for word in ("lost.pdf", "files[4] was left out", "agents[0] has 1 folders")
+            for word in ("lost.pdf", "files[4] was left out", "agents[0]: folders that are not in the file: 1")
             if word not in str(warnings)
         ] == []
         assert await opened(client, one) == ["docs/poem.txt"]

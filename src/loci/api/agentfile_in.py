@@ -169,7 +169,7 @@ class _Reading:
         held = dict.fromkeys((*_ids(item, "source_ids"), *_ids(item, "folder_ids")))
         folder_ids = tuple(key for key in held if key in folders)
         if len(folder_ids) < len(held):
-            self._warnings.append(f"{where} has {len(held) - len(folder_ids)} folders that are not in the file.")
+            self._warnings.append(f"{where}: folders that are not in the file: {len(held) - len(folder_ids)}.")
         new = replace(
             new,
             name=name,

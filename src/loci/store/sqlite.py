@@ -30,7 +30,7 @@ _BATCH_MAX = 256
 _READERS = 3
 _STATEMENTS_CACHED = 400
 _CACHE_KIB = 32_000
-_MMAP_BYTES = (1 << 31) - (1 << 16)
+_MMAP_BYTES = (1 << 31) - (1 << 16)  # the most that SQLite maps: searches read from all over a large file
 _BUSY_TIMEOUT_MS = 10_000
 
 
